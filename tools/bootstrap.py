@@ -1,7 +1,7 @@
 """Make `.venv/` in this checkout from the lock files, with nothing but a bare Python 3.11 or newer.
 
-The stamp in `.venv/` is written last, so an interrupted set-up is simply made again. Wheels are kept in the user's
-cache directory, checked against their hashes on every use; a second checkout downloads nothing.
+The stamp in `.venv/` is written last, so an interrupted set-up is simply made again. Wheels are kept in the
+user's cache directory and checked against their hashes on every use; a second checkout downloads nothing.
 `--is-fresh` only answers, by its exit status, whether there is anything to do.
 """
 
@@ -55,7 +55,7 @@ def main(arguments: list[str]) -> int:
     return 0
 
 
-# --- what is wanted, and whether it is there ---------------------------------------------------------------------
+# --- what is wanted, and whether it is there ----------------------------------------------------------------
 
 
 def wanted() -> dict[str, str]:
@@ -92,7 +92,7 @@ def is_fresh() -> bool:
     return stamp.items() >= wanted().items() and wanted_node() in (None, stamp.get("node"))
 
 
-# --- doing it ----------------------------------------------------------------------------------------------------
+# --- doing it -----------------------------------------------------------------------------------------------
 
 
 def set_up() -> None:
@@ -110,6 +110,7 @@ def set_up() -> None:
         if not only_npm_is_missing:
             install(pip, LOCK)
             run([*pip, "install", "--no-index", "--no-deps", "--no-build-isolation", "--editable", str(ROOT)])
+            run([str(VENV_PYTHON), "-m", "compileall", "-q", "-j", "0", str(VENV / "lib")], may_fail=True)
         if node:
             say("No npm on this machine: taking it from a Python package")
             install(pip, NODE_LOCK)
@@ -122,7 +123,7 @@ def make_venv() -> None:
     if VENV.is_symlink():
         VENV.unlink()
     try:
-        import venv  # noqa: PLC0415 - some distributions leave it out
+        import venv  # some distributions leave it out
     except ImportError:
         raise SetupError(f"{sys.executable} has no venv module: install python3-venv") from None
     STAMP.unlink(missing_ok=True)
@@ -133,19 +134,19 @@ def make_venv() -> None:
 
 
 def install(pip: Command, lock: Path) -> None:
-    """Install all of a lock file: from the wheels kept in the user's cache, after fetching those not there yet."""
+    """Install all of a lock file from the wheels kept, after fetching those not there yet."""
     exactly = ["--require-hashes", "--no-deps", "--only-binary", ":all:", "--requirement", str(lock)]
     wheels = wheel_cache()
-    from_cache = [*pip, "install", "--no-index", "--find-links", str(wheels), *exactly]
+    from_cache = [*pip, "install", "--no-compile", "--no-index", "--find-links", str(wheels), *exactly]
     if wheels.is_dir() and run(from_cache, may_fail=True):
         return
-    count = sum("==" in line for line in lock.read_text().splitlines())
-    say(f"Fetching {count} package{'s'[: count > 1]} (once; kept in {wheels})")
+    say(f"  fetching what {lock.name} lists (once; kept in {wheels})")
     try:
         wheels.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise SetupError(f"cannot keep downloads ({error}): set XDG_CACHE_HOME to a writable directory") from None
+        raise SetupError(f"cannot keep downloads ({error}): set XDG_CACHE_HOME") from None
     run([*pip, "download", "--dest", str(wheels), *exactly])
+    say("  installing it")
     run(from_cache)
 
 
@@ -156,11 +157,11 @@ def wheel_cache() -> Path:
     return base / "crossmargin" / "wheels"
 
 
-# --- a pip, from wherever there is one ---------------------------------------------------------------------------
+# --- a pip, from wherever there is one ----------------------------------------------------------------------
 
 
 def find_pip(scratch: Path) -> Command:
-    """A command that is pip working on `.venv/`; some distributions ship Python without ensurepip, or without pip."""
+    """A command that is pip working on `.venv/`: some distributions leave ensurepip out, or pip, or both."""
     python = str(VENV_PYTHON)
     if run([python, "-m", "ensurepip"], may_fail=True):
         return [python, "-m", "pip"]
@@ -183,7 +184,7 @@ def debian_pip_wheel(scratch: Path) -> Path | None:
     """The pip wheel of Debian's own package, unpacked without installing it, if this is a Debian."""
     if not (shutil.which("apt-get") and shutil.which("dpkg")):
         return None
-    say("This Python comes without pip: taking it from the package python3-pip-whl, which is not installed by this")
+    say("  this Python has no pip: unpacking the one of the package python3-pip-whl for this once")
     download = ["apt-get", "download", "python3-pip-whl"]
     if not run(download, may_fail=True, cwd=scratch):
         if os.geteuid() == 0:
@@ -195,24 +196,24 @@ def debian_pip_wheel(scratch: Path) -> Path | None:
     return newest_pip_wheel(scratch / DEBIAN_WHEELS.relative_to("/"))
 
 
-# --- running things ----------------------------------------------------------------------------------------------
+# --- running things -----------------------------------------------------------------------------------------
 
 
 def run(command: Command, *, may_fail: bool = False, cwd: Path = ROOT) -> bool:
-    """Run a command into the log; True if it succeeded. A failure that matters ends set-up with its last lines."""
+    """Run a command into the log; True if it succeeded. A failure that matters ends set-up."""
     with LOG.open("ab") as log:
         log.write(f"\n$ {' '.join(command)}\n".encode())
         log.flush()
         begin = log.tell()
         try:
-            done = subprocess.run(
-                command, cwd=cwd, env=environment(), stdin=subprocess.DEVNULL, stdout=log, stderr=log, check=False
-            )
+            env, nothing = environment(), subprocess.DEVNULL
+            subprocess.run(command, cwd=cwd, env=env, stdin=nothing, stdout=log, stderr=log, check=True)
         except OSError as error:
             log.write(f"{error}\n".encode())
+        except subprocess.CalledProcessError:
+            pass
         else:
-            if done.returncode == 0:
-                return True
+            return True
     if may_fail:
         return False
     tail = LOG.read_bytes()[begin:].decode(errors="replace").strip().splitlines()[-12:]
@@ -221,13 +222,10 @@ def run(command: Command, *, may_fail: bool = False, cwd: Path = ROOT) -> bool:
 
 
 def environment() -> dict[str, str]:
-    """This process's environment without what would lead pip astray; the user's index and proxy settings stay."""
-    kept = {
-        name: text
-        for name, text in os.environ.items()
-        if name not in {"PYTHONHOME", "PYTHONPATH", "PIP_TARGET", "PIP_PREFIX", "PIP_REQUIRE_VIRTUALENV"}
-    }
-    return kept | {"PIP_DISABLE_PIP_VERSION_CHECK": "1", "PIP_NO_INPUT": "1", "PIP_USER": "0", "PIP_NO_COLOR": "1"}
+    """This process's environment without what leads pip astray; the user's index and proxy settings stay."""
+    astray = {"PYTHONHOME", "PYTHONPATH", "PIP_TARGET", "PIP_PREFIX", "PIP_REQUIRE_VIRTUALENV"}
+    kept = {name: text for name, text in os.environ.items() if name not in astray}
+    return kept | {"PIP_DISABLE_PIP_VERSION_CHECK": "1", "PIP_NO_INPUT": "1", "PIP_USER": "0"}
 
 
 @contextmanager
