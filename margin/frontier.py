@@ -1,0 +1,194 @@
+"""Where an account dies: the first raw answer, factor move or second at which the verdict turns.
+
+The linear form finds the place in closed form; the exact verdict decides. Because contracts
+truncate, an exact margin flickers by units around its zero (and jumps, where a contract truncates
+an average threshold), so the first crossing is found by branch and bound: an interval is passed
+over only where the adapter's own lower bound proves that nothing in it is liquidatable.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import TypeVar
+
+from margin.account import Judge
+from margin.errors import Undecided
+from margin.prices import FeedKey, Prices
+from margin.units import WAD
+from margin.verdict import Verdict
+
+A = TypeVar("A")
+
+HORIZON_S = 10 * 365 * 86_400
+"""How far ahead interest alone is followed: ten years."""
+LOWEST_SHOCK_WAD = -WAD
+"""A factor cannot fall by 100 % or more …"""
+HIGHEST_SHOCK_WAD = 100 * WAD
+"""… and is not followed to +10 000 % or beyond."""
+BUDGET = 400_000
+"""Exact verdicts one search may take before it gives up as `Undecided`."""
+
+
+@dataclass(frozen=True, slots=True)
+class FeedEdge:
+    """The first raw answer of one feed that liquidates the account, all else equal."""
+
+    feed: FeedKey
+    direction: str
+    """`down` or `up`."""
+    liquidation_price_raw: int | None
+    """`None` when no positive answer does."""
+
+
+def first_liquidatable(
+    evaluate: Callable[[int], Verdict],
+    least_margin: Callable[[Verdict, Verdict], int],
+    start: int,
+    stop: int,
+    cuts: Iterable[int] = (),
+    *,
+    subject: str = "search",
+    budget: int = BUDGET,
+) -> int | None:
+    """The first integer after `start`, towards `stop` inclusive, at which the verdict is liquidatable.
+
+    `start` itself must be safe. `cuts` are places worth looking at first, in any order; they change
+    the cost, never the answer. `None` if there is none up to `stop`. Raises `Undecided` when the
+    budget of verdicts is used up.
+    """
+    step = 1 if stop >= start else -1
+    inside = sorted({c for c in cuts if (c - start) * step > 0 and (stop - c) * step > 0}, reverse=step < 0)
+    nodes = [start, *inside, stop] if stop != start else [start]
+    spent = len(nodes)
+    verdicts = [evaluate(x) for x in nodes]
+    if verdicts[0].liquidatable:
+        return start
+    pending = [
+        (nodes[i], verdicts[i], nodes[i + 1], verdicts[i + 1]) for i in range(len(nodes) - 2, -1, -1)
+    ]
+    while pending:
+        near, near_verdict, far, far_verdict = pending.pop()
+        if not far_verdict.liquidatable and least_margin(near_verdict, far_verdict) >= 0:
+            continue
+        if abs(far - near) == 1:
+            if far_verdict.liquidatable:
+                return far
+            continue
+        if spent >= budget:
+            raise Undecided(subject, spent)
+        middle = (near + far) // 2
+        middle_verdict = evaluate(middle)
+        spent += 1
+        pending.append((middle, middle_verdict, far, far_verdict))
+        pending.append((near, near_verdict, middle, middle_verdict))
+    return None
+
+
+def _cuts(guess: float | None, width: float) -> list[int]:
+    """Three places around a closed form's guess, `width` apart; none when there is no guess."""
+    if guess is None or not math.isfinite(guess) or not math.isfinite(width):
+        return []
+    reach = math.ceil(abs(width)) + 1
+    centre = round(guess)
+    return [centre - reach, centre, centre + reach]
+
+
+def feed_edge(judge: Judge[A], account: A, feed: FeedKey) -> FeedEdge:
+    """The first raw answer of `feed` at which the account, safe now, becomes liquidatable.
+
+    Searched in the direction in which the feed hurts (down where the account is net long of it);
+    where nothing is found there, in the other one too, since rounding can tip an account that
+    stands on the edge. Raises `Undecided` beyond the budget.
+    """
+    form = judge.linear(account)
+    slope = form.slope(feed)
+    today_raw = judge.prices[feed]
+    guess = today_raw - form.margin(judge.prices) / slope if slope else None
+    width = 2 * form.bound(judge.prices) / slope if slope else 0.0
+    directions = ("down", "up") if slope >= 0 else ("up", "down")
+
+    def evaluate(answer_raw: int) -> Verdict:
+        return judge.verdict(account, judge.prices.moved(feed, answer_raw))
+
+    for direction in directions:
+        stop = 1 if direction == "down" else max(today_raw, judge.price_limit(account, feed))
+        found = first_liquidatable(
+            evaluate,
+            lambda a, b: judge.least_margin(account, a, b),
+            today_raw,
+            stop,
+            _cuts(guess, width),
+            subject=f"liquidation price of feed {feed}",
+        )
+        if found is not None:
+            return FeedEdge(feed, direction, found)
+    return FeedEdge(feed, directions[0], None)
+
+
+def along(
+    judge: Judge[A], account: A, weights_wad: Mapping[str, int], steps: int, *, subject: str = "direction"
+) -> int | None:
+    """How many steps of 1e-18 along a direction of factors first liquidate the account.
+
+    One step moves each factor by its weight (1e18 is one whole unit of the direction) times 1e-18;
+    `steps` is how far to look, negative to look backwards. Feeds move as `Feed.shocked_raw` says.
+    Returns the signed number of steps, `None` if the account survives all of them.
+    """
+    touched = [k for k in judge.feeds_of(account) if k in judge.feeds]
+
+    def prices_at(step: int) -> Prices:
+        shocks_wad = {factor: weight * step // WAD for factor, weight in weights_wad.items()}
+        moved = {key: judge.feeds[key].shocked_raw(shocks_wad) for key in touched}
+        return Prices({**judge.prices, **moved})
+
+    form = judge.linear(account)
+    direction = {
+        key: judge.feeds[key].answer_raw
+        * (
+            weights_wad.get(judge.feeds[key].base_factor, 0)
+            - weights_wad.get(judge.feeds[key].quote_factor or "", 0)
+        )
+        / WAD
+        / WAD
+        for key in touched
+    }
+    guess = form.distance(judge.prices, direction)
+    per_step = sum(form.slope(key) * move for key, move in direction.items())
+    return first_liquidatable(
+        lambda step: judge.verdict(account, prices_at(step)),
+        lambda a, b: judge.least_margin(account, a, b),
+        0,
+        steps,
+        _cuts(guess, 2 * form.bound(judge.prices) / per_step if per_step else 0.0),
+        subject=subject,
+    )
+
+
+def factor_edge(judge: Judge[A], account: A, factor: str) -> int | None:
+    """The smallest relative move of a whole factor, by absolute value, that liquidates the account.
+
+    A wad (−2e17 is −20 %), negative for a fall; `None` when none above −100 % and below +10 000 %
+    does. The account is safe now. Raises `Undecided` beyond the budget.
+    """
+    found = [
+        edge
+        for limit in (LOWEST_SHOCK_WAD + 1, HIGHEST_SHOCK_WAD - 1)
+        if (edge := along(judge, account, {factor: WAD}, limit, subject=f"shock of factor {factor}")) is not None
+    ]
+    return min(found, key=abs, default=None)
+
+
+def time_edge(judge: Judge[A], account: A, horizon_s: int = HORIZON_S) -> int | None:
+    """The first block timestamp at which interest alone, prices held, liquidates the account.
+
+    The account is safe now; `None` if it still is `horizon_s` seconds later.
+    """
+    return first_liquidatable(
+        lambda at: judge.verdict(account, None, at),
+        lambda a, b: judge.least_margin(account, a, b),
+        judge.timestamp,
+        judge.timestamp + horizon_s,
+        subject="time to liquidation",
+    )

@@ -1,0 +1,117 @@
+"""What differs between the deployed versions of Aave v3, as a table.
+
+A pool says its own revision (`POOL_REVISION`); everything that moves a verdict or a liquidation
+and changed between versions is one field here. Read from the sources of the versions themselves:
+aave/aave-v3-core 1.19.3 (v3.0.2) and aave-dao/aave-v3-origin tags v3.1.0 … v3.6.0 and fd1fbd91
+(v3.7), files GenericLogic.sol, LiquidationLogic.sol, ValidationLogic.sol, MathUtils.sol,
+TokenMath.sol and WadRayMath.sol under protocol/libraries.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+from margin import units
+
+MulDiv = Callable[[int, int, int], int]
+RayMul = Callable[[int, int], int]
+Percent = Callable[[int, int], int]
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """The arithmetic of one version."""
+
+    name: str
+    revisions: tuple[int, ...]
+
+    # The verdict
+    supply_amount: RayMul = units.ray_mul_half_up
+    """Scaled supply times income index → amount."""
+    debt_amount: RayMul = units.ray_mul_half_up
+    """Scaled variable debt times debt index → amount."""
+    debt_value: MulDiv = units.mul_div_down
+    """Debt amount times price over unit → value in the base currency. Collateral is always rounded down."""
+    truncated_average: bool = True
+    """The average threshold is truncated to whole bps before it weights the total collateral (to v3.4)."""
+    nested_compounding: bool = False
+    """Compounded interest as `1 + x + x·(x/2 + x·x/6)` (from v3.4) instead of three binomial terms."""
+    stable_debt: bool = False
+    """Stable-rate debt tokens exist and count."""
+    liquid_emodes: bool = True
+    """An e-mode names its collaterals by a bitmap; before v3.2 a reserve names its e-mode."""
+    zero_threshold_counts: bool = False
+    """A collateral with threshold 0 outside its e-mode still counts at face value (from v3.6)."""
+    isolation_mode: bool = True
+    """Collaterals with a debt ceiling isolate their account (to v3.6); it moves no verdict, only what
+    may be borrowed."""
+    debt_by_balance_without_virtual: bool = False
+    """v3.3 alone: debt of a reserve without virtual accounting is its token's own `balanceOf`."""
+
+    # Who may be liquidated
+    grace_period: bool = True
+    """A reserve can hold liquidations back until a timestamp (from v3.1)."""
+    sentinel: bool = True
+    """An L2 sequencer sentinel can hold liquidations back while health is 0.95 or more (to v3.6)."""
+
+    # How much
+    close_factor_by_total: bool = True
+    """From v3.3: half of the *account's* debt value above health 0.95, all of it when either side of
+    the pair is below 2,000 units of the base currency, and no small remainders; before: half of the
+    pair's own debt."""
+    self_liquidation: bool = True
+    """The borrower may liquidate itself (until v3.3)."""
+    bonus_mul: Percent = units.percent_mul_half_up
+    bonus_div_needed: Percent = units.percent_div_half_up
+    """Debt needed for all of a collateral, taken back through the bonus."""
+    bonus_div_fee: Percent = units.percent_div_half_up
+    """Collateral without its bonus, where the protocol fee is computed."""
+    fee_mul: Percent = units.percent_mul_half_up
+
+
+_V30 = Rules(
+    "v3.0",
+    (1, 2, 3),
+    stable_debt=True,
+    liquid_emodes=False,
+    grace_period=False,
+    close_factor_by_total=False,
+)
+_V31 = replace(_V30, name="v3.1", revisions=(4,), grace_period=True)
+_V32 = replace(_V31, name="v3.2", revisions=(5, 6), stable_debt=False, liquid_emodes=True)
+_V33 = replace(
+    _V32, name="v3.3", revisions=(7,), close_factor_by_total=True, debt_by_balance_without_virtual=True
+)
+_V34 = replace(
+    _V33,
+    name="v3.4",
+    revisions=(8,),
+    nested_compounding=True,
+    self_liquidation=False,
+    debt_by_balance_without_virtual=False,
+)
+_V35 = replace(
+    _V34,
+    name="v3.5",
+    revisions=(9,),
+    supply_amount=units.ray_mul_down,
+    debt_amount=units.ray_mul_up,
+    debt_value=units.mul_div_up,
+    truncated_average=False,
+    bonus_div_needed=units.percent_div_up,
+)
+_V36 = replace(_V35, name="v3.6", revisions=(10,), zero_threshold_counts=True)
+_V37 = replace(
+    _V36,
+    name="v3.7",
+    revisions=(11,),
+    isolation_mode=False,
+    sentinel=False,
+    bonus_mul=units.percent_mul_down,
+    bonus_div_fee=units.percent_div_down,
+    fee_mul=units.percent_mul_up,
+)
+
+ALL_RULES = (_V30, _V31, _V32, _V33, _V34, _V35, _V36, _V37)
+RULES_BY_REVISION = {revision: rules for rules in ALL_RULES for revision in rules.revisions}

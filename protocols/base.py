@@ -1,0 +1,125 @@
+"""What an adapter is: how one protocol is opened, read and judged, in the same shape for all."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Generic, Protocol, TypeVar
+
+from chain.reader import Reader
+from margin.account import AccountKey, Judge
+from margin.basics import Address, BlockRef, Unread
+from margin.legs import CollateralLeg, DebtLeg
+
+A = TypeVar("A")
+
+
+@dataclass(frozen=True, slots=True)
+class Verified:
+    """What an adapter's arithmetic was judged against."""
+
+    kind: str
+    """`genuine contracts`, or `stand-in`."""
+    versions: str
+    on: str
+    """ISO date of the last full run."""
+
+
+@dataclass(frozen=True, slots=True)
+class VenueConfig:
+    """One venue as the address book or the user names it."""
+
+    id: str
+    """`chain/protocol` or `chain/protocol/name`."""
+    addresses: Mapping[str, Address]
+    """The protocol's entry points by their key, e.g. `pool_addresses_provider`."""
+    where: str
+    """File and key, for messages."""
+    factors: Mapping[Address, str] = field(default_factory=dict)
+    """The risk factor behind each token that is known; a token that is not is a factor of its own."""
+
+    def factor(self, token: Address) -> str:
+        """The factor behind a token: never by its symbol, since anyone can call a token ETH."""
+        return self.factors.get(token, token)
+
+
+@dataclass(frozen=True, slots=True)
+class Audit:
+    """The protocol's own word on an account at the same block, beside ours."""
+
+    reported: Mapping[str, str]
+    agrees: bool | None
+    """`None` where the protocol has no view."""
+
+
+@dataclass(frozen=True, slots=True)
+class Failed:
+    """An account whose key is known but which could not be read or judged."""
+
+    key: AccountKey
+    unread: Unread
+
+
+@dataclass(frozen=True, slots=True)
+class Book(Generic[A]):
+    """The accounts read, and the venue as complete as judging them needs."""
+
+    venue: Venue[A]
+    accounts: Mapping[Address, Sequence[A | Failed]]
+    """By owner, in the order asked for; no account for an owner who has nothing here."""
+
+
+class Venue(Judge[A], Protocol[A]):
+    """One deployment at one pinned block: read in bulk, then judged without another request."""
+
+    @property
+    def id(self) -> str:
+        """`chain/protocol/name`."""
+
+    @property
+    def block(self) -> BlockRef:
+        """The block everything here was read at."""
+
+    @property
+    def usd_per_unit(self) -> float | None:
+        """US dollars per unit of the numeraire (`value_raw`); `None` where no reference feed tells."""
+
+    def read(self, reader: Reader, owners: Sequence[Address]) -> Book[A]:
+        """Every account of each owner, in bulk, at the reader's block (this venue's own)."""
+
+    def key(self, account: A) -> AccountKey:
+        """The account's name."""
+
+    def collateral_legs(self, account: A) -> tuple[CollateralLeg, ...]:
+        """What the account has supplied."""
+
+    def debt_legs(self, account: A) -> tuple[DebtLeg, ...]:
+        """What the account owes."""
+
+    def audit(self, account: A) -> Audit:
+        """Our figures against the protocol's own view at the same block, to the last unit."""
+
+    def reported_liquidatable(self, account: A) -> bool:
+        """Whether the protocol's own view says liquidatable; our verdict's word where it has no view."""
+
+    def blocked(self, account: A) -> str | None:
+        """Why nobody can liquidate the account at this block, whatever its health."""
+
+    def notes(self, account: A) -> Iterable[str]:
+        """What else moves the account's fate, in a few words each: its mode, isolation, frozen assets."""
+
+
+class Adapter(Protocol):
+    """One protocol."""
+
+    protocol: str
+    address_keys: tuple[str, ...]
+    """Which addresses `VenueConfig` must hold."""
+    verified: tuple[Verified, ...]
+
+    def open(self, reader: Reader, config: VenueConfig) -> Venue[Any]:
+        """The venue at the reader's block, its addresses and version checked on chain.
+
+        Raises `VenueError` when the contracts are not there or not a known version, `ReadError`
+        when they could not be read.
+        """
