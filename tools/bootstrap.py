@@ -28,6 +28,7 @@ STAMP = VENV / ".stamp"
 LOG = VENV / "setup.log"
 VENV_PYTHON = VENV / "bin" / "python"
 LOCK = ROOT / "requirements.lock"
+PIP_LOCK = ROOT / "tools" / "requirements-pip.lock"
 NODE_LOCK = ROOT / "requirements-node.lock"
 DEBIAN_WHEELS = Path("/usr/share/python-wheels")
 
@@ -62,7 +63,7 @@ def wanted() -> dict[str, str]:
     """Everything that decides what `.venv/` holds, in a few words each."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())
     parts = [project["project"], project["build-system"], project["tool"]["setuptools"]]
-    content = LOCK.read_bytes() + json.dumps(parts, sort_keys=True).encode()
+    content = PIP_LOCK.read_bytes() + LOCK.read_bytes() + json.dumps(parts, sort_keys=True).encode()
     return {
         "content": hashlib.sha256(content).hexdigest(),
         "place": str(ROOT),
@@ -106,7 +107,8 @@ def set_up() -> None:
         else:
             say(f"Setting up .venv with Python {platform.python_version()}")
             make_venv()
-        pip = find_pip(Path(scratch))
+            install(find_pip(Path(scratch)), PIP_LOCK)
+        pip = [str(VENV_PYTHON), "-m", "pip"]
         if not only_npm_is_missing:
             install(pip, LOCK)
             run([*pip, "install", "--no-index", "--no-deps", "--no-build-isolation", "--editable", str(ROOT)])
@@ -140,21 +142,22 @@ def install(pip: Command, lock: Path) -> None:
     from_cache = [*pip, "install", "--no-compile", "--no-index", "--find-links", str(wheels), *exactly]
     if wheels.is_dir() and run(from_cache, may_fail=True):
         return
-    say(f"  fetching what {lock.name} lists (once; kept in {wheels})")
+    say(f"  fetching {lock.name}, once: it is kept in {wheels}")
     try:
         wheels.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise SetupError(f"cannot keep downloads ({error}): set XDG_CACHE_HOME") from None
+        raise SetupError(f"cannot keep downloads ({error}): set CROSSMARGIN_CACHE") from None
     run([*pip, "download", "--dest", str(wheels), *exactly])
-    say("  installing it")
+    say(f"  installing {lock.name}")
     run(from_cache)
 
 
 def wheel_cache() -> Path:
     """The directory where downloads are kept, one for all checkouts."""
-    given = os.environ.get("XDG_CACHE_HOME", "")
-    base = Path(given) if given.startswith("/") else Path.home() / ".cache"
-    return base / "crossmargin" / "wheels"
+    if given := os.environ.get("CROSSMARGIN_CACHE"):
+        return Path(given).absolute() / "wheels"
+    base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    return Path(base).absolute() / "crossmargin" / "wheels"
 
 
 # --- a pip, from wherever there is one ----------------------------------------------------------------------

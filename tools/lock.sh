@@ -21,4 +21,5 @@ lock() { # file, what to resolve
 }
 lock requirements.lock pyproject.toml --group dev
 lock requirements-node.lock --group node
+lock tools/requirements-pip.lock --group pip
 lock tools/requirements-uv.lock --group lock
