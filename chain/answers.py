@@ -1,0 +1,170 @@
+"""What a node's own error object means: final for the call, worth another try, or a question too big.
+
+Nodes agree on little: the same failure has another code and other words in geth, reth, erigon,
+nethermind, besu, Anvil and at each provider. All of that is told apart here and nowhere else.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from chain.endpoint import redact
+from margin.basics import Reason, Unread
+from margin.errors import EndpointError
+
+_DETAIL_LENGTH = 200
+_REVERT_LENGTH = 1 << 16
+
+
+@dataclass(frozen=True, slots=True)
+class Reverted(Unread):
+    """The contract refused the call; a final answer."""
+
+    data: bytes = b""
+    """What the contract gave back with the refusal; empty when nothing, or when the node hides it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Again(Unread):
+    """One answer of a batch that this endpoint could not give now; another, or a moment, may."""
+
+
+class Throttled(EndpointError):
+    """The endpoint asks for a pause."""
+
+    def __init__(self, subject: str, unread: Unread, retry_after_s: float | None) -> None:
+        self.retry_after_s = retry_after_s
+        """Seconds to wait as the endpoint says; None when it does not say."""
+        super().__init__(subject, unread)
+
+
+class TooBig(EndpointError):
+    """The question is too large or too heavy for this endpoint: ask for less at once."""
+
+
+class HttpRefused(EndpointError):
+    """The endpoint answered with an HTTP error that holds no JSON-RPC answer."""
+
+    def __init__(self, subject: str, unread: Unread, status: int) -> None:
+        self.status = status
+        super().__init__(subject, unread)
+
+
+_REVERT = re.compile(
+    r"^(execution reverted|reverted?\b|vm exception|evm revert|vm execution error)", re.IGNORECASE
+)
+_EVM_FAILURE = re.compile(
+    r"invalid ?(fe)?opcode|opcode not found|bad instruction|stack ?(under|over)flow|invalid ?jump|evm error"
+    r"|write protection|statechangeduringstatic",
+    re.IGNORECASE,
+)
+_OUT_OF_GAS = re.compile(
+    r"out ?of ?gas|gas required exceeds|gas uint64 overflow|exceeds block gas limit", re.IGNORECASE
+)
+_TOO_BIG = re.compile(
+    r"too large|too big|too long|payload|response size|body (size|limit)|more than \d+ (results|logs)"
+    r"|block range|range limit|exceeds (the )?(max|limit)|batch (size|limit|of)|max(imum)? batch"
+    r"|too many (blocks|results|calls)"
+    r"|execution (timeout|aborted)|timeout|timed out",
+    re.IGNORECASE,
+)
+_BUSY = re.compile(
+    r"rate.?limit|too many requests|throttl|request (limit|count)|compute units|quota|capacity|try again"
+    r"|overloaded",
+    re.IGNORECASE,
+)
+_NO_BLOCK = re.compile(
+    r"header not found|header for hash not found|missing trie node"
+    r"|(block|header|state)[^.]{0,80}not (be )?(found|available)"
+    r"|unknown block|resource not found|blockoutofrange|block (is )?out of range|pruned|historical state"
+    r"|not (currently )?canonical|after last accepted block|proof window|missing block",
+    re.IGNORECASE,
+)
+_BUSY_CODES = (-32005, -32029, 429)
+_BLOCK_CODES = (-32001,)
+_UNKNOWN_METHOD = (-32601, -32602, -32600, -32004)
+
+
+def say(text: object, secrets: Sequence[str]) -> str:
+    """One bounded, printable line of a text from outside, without URLs or secrets."""
+    line = redact(str(text)[:2000], secrets)
+    line = "".join(char if char.isprintable() else " " for char in line)
+    return " ".join(line.split())[:_DETAIL_LENGTH]
+
+
+def hex_bytes(value: object) -> bytes | None:
+    """The bytes of 0x hex, or None when it is not that."""
+    if not isinstance(value, str) or not value.startswith("0x") or len(value) % 2:
+        return None
+    try:
+        raw = bytes.fromhex(value[2:])
+    except ValueError:
+        return None
+    return raw if len(raw) * 2 + 2 == len(value) else None
+
+
+def quantity(value: object) -> int | None:
+    """The integer of a JSON-RPC quantity below 2^256, or None when it is not one."""
+    if not isinstance(value, str) or not re.fullmatch(r"0x[0-9a-fA-F]{1,64}", value):
+        return None
+    return int(value, 16)
+
+
+def revert_text(data: bytes) -> str:
+    """What revert data says: the text of `Error(string)`, a `Panic` code, or the selector."""
+    if data[:4] == bytes.fromhex("08c379a0") and len(data) >= 68:
+        length = int.from_bytes(data[36:68], "big")
+        return say(data[68 : 68 + min(length, 1000)].decode("utf-8", "replace"), ())
+    if data[:4] == bytes.fromhex("4e487b71") and len(data) == 36:
+        return f"panic 0x{int.from_bytes(data[4:], 'big'):02x}"
+    return f"error 0x{data[:4].hex()}" if len(data) >= 4 else "reverted without a reason"
+
+
+def reverted(data: bytes) -> Reverted:
+    """The refusal whose return data is `data`."""
+    return Reverted(Reason.REVERTED, revert_text(data), data[:_REVERT_LENGTH])
+
+
+def _revert_data(error: Mapping[str, Any]) -> bytes | None:
+    data = error.get("data")
+    if isinstance(data, Mapping):
+        data = data.get("data", data.get("result"))
+    if isinstance(data, str) and data.startswith("Reverted 0x"):
+        data = data.removeprefix("Reverted ")
+    return hex_bytes(data)
+
+
+def judge(label: str, error: object, secrets: Sequence[str]) -> Reverted | EndpointError:
+    """What one JSON-RPC error object means: the call's own final failure, or the endpoint's."""
+    if not isinstance(error, Mapping):
+        return EndpointError(label, Unread(Reason.MALFORMED, "an error that is not an object"))
+    code = error.get("code")
+    message = say(error.get("message", ""), secrets)
+    # A contract chooses its own revert text, so reverts come first: "execution reverted: rate limit".
+    data = _revert_data(error)
+    if code == 3 or _REVERT.search(message) or (data is not None and "revert" in message.lower()):
+        if data:
+            return reverted(data)
+        if _EVM_FAILURE.search(message) or message:
+            return Reverted(Reason.REVERTED, message)
+        return reverted(b"")
+    if _OUT_OF_GAS.search(message):
+        return TooBig(label, Unread(Reason.REVERTED, message))
+    if _EVM_FAILURE.search(message):
+        return Reverted(Reason.REVERTED, message)
+    told = f"{message} (code {code})" if isinstance(code, int) else message
+    if code == 429 or _BUSY.search(message):
+        return Throttled(label, Unread(Reason.RATE_LIMITED, told), None)
+    if _TOO_BIG.search(message):
+        slow = re.search(r"timeout|timed out|aborted", message, re.IGNORECASE)
+        return TooBig(label, Unread(Reason.TIMEOUT if slow else Reason.RPC_ERROR, told))
+    if code in _BUSY_CODES:
+        return Throttled(label, Unread(Reason.RATE_LIMITED, told), None)
+    if code in _BLOCK_CODES or _NO_BLOCK.search(message):
+        return EndpointError(label, Unread(Reason.BLOCK_NOT_FOUND, told))
+    if code in _UNKNOWN_METHOD:
+        return EndpointError(label, Unread(Reason.UNSUPPORTED, told))
+    return EndpointError(label, Unread(Reason.RPC_ERROR, told))

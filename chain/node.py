@@ -1,0 +1,218 @@
+"""One endpoint at work: a turn at asking it, with answers matched by id and its limits remembered."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from chain.answers import Again, HttpRefused, Reverted, Throttled, TooBig, judge, quantity
+from chain.endpoint import Endpoint
+from chain.transport import Ask, Connection
+from margin.basics import Reason, Unread
+from margin.errors import EndpointError
+
+_BATCH_LIMIT = 500
+_BATCH_BYTES = 1_500_000
+"""Anvil and many providers take 2 MB of body."""
+_REFUSALS = 3
+"""Batches refused in a row before an endpoint is taken for one that takes none."""
+_NO_BATCH_STATUS = (400, 404, 405, 415, 500, 501)
+
+
+@dataclass
+class Traits:
+    """What has been learnt about a node; shared by all readers, so that it is learnt once."""
+
+    batch_limit: int = _BATCH_LIMIT
+    batch_refusals: int = 0
+    eip1898: bool | None = None
+    """Whether `eth_call` takes a block by hash; None until tried."""
+    means: str | None = None
+    """How bulk calls are made (see `chain.reader`); None until probed."""
+    chunk: int = 0
+    """Calls that went through in one bulk call lately; 0 until known."""
+
+
+class Node:
+    """One endpoint of a chain: its connections, and what is known about it."""
+
+    def __init__(self, endpoint: Endpoint, max_body_bytes: int, count: Callable[[], None]) -> None:
+        self.endpoint = endpoint
+        self.label = endpoint.label
+        self.traits = Traits()
+        self.chain_id: int | None = None
+        """The chain id it was seen to serve; None until asked."""
+        self.rest_until = 0.0
+        """Asked after the other endpoints until then (clock of the `Rpc`)."""
+        self._max_body_bytes = max_body_bytes
+        self._count = count
+        self._idle: list[Connection] = []
+        self._lock = threading.Lock()
+
+    def __repr__(self) -> str:
+        return f"Node({self.label})"
+
+    def post(self, asks: Sequence[Ask], *, batch: bool, timeout_s: float) -> tuple[object, int]:
+        """One HTTP post on a connection of its own; see `Connection.post`."""
+        with self._lock:
+            connection = self._idle.pop() if self._idle else Connection(self.endpoint, self._max_body_bytes)
+        self._count()
+        try:
+            return connection.post(asks, batch=batch, timeout_s=timeout_s)
+        finally:
+            with self._lock:
+                self._idle.append(connection)
+
+    def close(self) -> None:
+        """Closes the connections that are not in use."""
+        with self._lock:
+            idle, self._idle = self._idle, []
+        for connection in idle:
+            connection.close()
+
+
+@dataclass(frozen=True)
+class Turn:
+    """One attempt at one node, with a time limit. Everything it raises is an `EndpointError`."""
+
+    node: Node
+    timeout_s: float
+    """Of each post."""
+    end: float
+    """No post begins after this, on `clock`."""
+    clock: Callable[[], float] = field(repr=False)
+    splittable: bool = False
+    """True when the asker can ask for less: then a question too big is `TooBig` at once."""
+
+    def _post(self, asks: Sequence[Ask], *, batch: bool) -> tuple[object, int]:
+        left = self.end - self.clock()
+        if left <= 0:
+            raise EndpointError(self.node.label, Unread(Reason.TIMEOUT, "no time left"))
+        return self.node.post(asks, batch=batch, timeout_s=min(self.timeout_s, left))
+
+    def request(self, method: str, params: Sequence[Any]) -> object:
+        """The result, or an `Unread` when the call itself was refused (`Reverted`)."""
+        answer, expected_id = self._post([(method, params)], batch=False)
+        label = self.node.label
+        if not isinstance(answer, dict):
+            raise EndpointError(label, Unread(Reason.MALFORMED, "a list in answer to one request"))
+        # An error about the request as a whole may come without an id; a result may not.
+        if "error" in answer and answer["error"] is not None:
+            if answer.get("id") not in (expected_id, None):
+                raise EndpointError(label, Unread(Reason.MALFORMED, "an answer to another request"))
+            return self._refusal(answer["error"])
+        if answer.get("id") != expected_id or "result" not in answer:
+            raise EndpointError(
+                label, Unread(Reason.MALFORMED, "an answer without result, or to another request")
+            )
+        return answer["result"]
+
+    def _refusal(self, error: object) -> Unread:
+        verdict = judge(self.node.label, error, self.node.endpoint.secrets)
+        if isinstance(verdict, Reverted):
+            return verdict
+        if isinstance(verdict, TooBig) and not self.splittable and verdict.unread.reason is Reason.REVERTED:
+            # Out of gas, alone: the call's own failure.
+            return Reverted(Reason.REVERTED, verdict.unread.detail)
+        raise verdict
+
+    def batch(self, asks: Sequence[Ask]) -> list[object]:
+        """Per ask its result, its final `Unread`, or `Again` where this node gave no usable answer.
+
+        Raises when the first part of the batch brought nothing at all.
+        """
+        answers: list[object] = []
+        while len(answers) < len(asks):
+            part = self._slice(asks, len(answers))
+            try:
+                answers += self._part(part)
+            except EndpointError as failure:
+                if not any(not isinstance(answer, Again) for answer in answers):
+                    raise
+                left = Again(failure.unread.reason, failure.unread.detail)
+                answers += [left] * (len(asks) - len(answers))
+        return answers
+
+    def _slice(self, asks: Sequence[Ask], start: int) -> Sequence[Ask]:
+        size, end = 0, start
+        while end < len(asks) and end - start < self.node.traits.batch_limit:
+            size += 80 + len(json.dumps(asks[end][1]))
+            if size > _BATCH_BYTES and end > start:
+                break
+            end += 1
+        return asks[start:end]
+
+    def _part(self, asks: Sequence[Ask]) -> list[object]:
+        """A batch of one post, or single posts where the node refuses batches."""
+        traits = self.node.traits
+        if len(asks) == 1:
+            return [self.request(*asks[0])]
+        try:
+            answer, first = self._post(asks, batch=True)
+            if isinstance(answer, list):
+                traits.batch_refusals = 0
+                return self._matched(answer, first, len(asks))
+            error = answer.get("error") if isinstance(answer, dict) else None
+            if error is None:
+                raise EndpointError(self.node.label, Unread(Reason.MALFORMED, "no list in answer to a batch"))
+            verdict = judge(self.node.label, error, self.node.endpoint.secrets)
+            if isinstance(verdict, Throttled | TooBig):
+                raise verdict
+        except TooBig:
+            traits.batch_limit = max(1, len(asks) // 2)
+            return self.batch(asks)
+        except HttpRefused as refusal:
+            if refusal.status not in _NO_BATCH_STATUS:
+                raise
+        traits.batch_refusals += 1
+        if traits.batch_refusals >= _REFUSALS:
+            traits.batch_limit = 1
+        return self._singly(asks)
+
+    def _singly(self, asks: Sequence[Ask]) -> list[object]:
+        answers: list[object] = []
+        for ask in asks:
+            try:
+                answers.append(self.request(*ask))
+            except EndpointError as failure:
+                if not answers:
+                    raise
+                left = Again(failure.unread.reason, failure.unread.detail)
+                return answers + [left] * (len(asks) - len(answers))
+        return answers
+
+    def _matched(self, answer: list[Any], first: int, count: int) -> list[object]:
+        """A batch's answers in the order of its asks.
+
+        A foreign or doubled id spoils the whole list: nothing then says which answers belong to us.
+        """
+        by_id = {item["id"]: item for item in answer}
+        if len(by_id) != len(answer) or not all(first <= at < first + count for at in by_id):
+            raise EndpointError(
+                self.node.label, Unread(Reason.MALFORMED, "a batch answer with foreign or doubled ids")
+            )
+        answers: list[object] = []
+        for at in range(first, first + count):
+            item = by_id.get(at)
+            if item is None:
+                answers.append(Again(Reason.MALFORMED, "missing from the batch's answer"))
+            elif item.get("error") is not None:
+                try:
+                    answers.append(self._refusal(item["error"]))
+                except EndpointError as failure:
+                    answers.append(Again(failure.unread.reason, failure.unread.detail))
+            elif "result" in item:
+                answers.append(item["result"])
+            else:
+                answers.append(Again(Reason.MALFORMED, "an answer without result"))
+        return answers
+
+    def chain_id(self) -> int:
+        """The chain id the node says now."""
+        answer = quantity(self.request("eth_chainId", []))
+        if answer is None:
+            raise EndpointError(self.node.label, Unread(Reason.MALFORMED, "eth_chainId is not a quantity"))
+        return answer
