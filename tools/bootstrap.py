@@ -166,6 +166,8 @@ def wheel_cache() -> Path:
 def find_pip(scratch: Path) -> Command:
     """A command that is pip working on `.venv/`: some distributions leave ensurepip out, or pip, or both."""
     python = str(VENV_PYTHON)
+    if kept := kept_pip_wheel():
+        return [python, str(kept / "pip")]
     if run([python, "-m", "ensurepip"], may_fail=True):
         return [python, "-m", "pip"]
     for candidate in (sys.executable, "python3", "python"):
@@ -176,6 +178,14 @@ def find_pip(scratch: Path) -> Command:
     if wheel:
         return [python, str(wheel / "pip")]
     raise SetupError(f"{sys.executable} has neither ensurepip nor pip: install python3-venv")
+
+
+def kept_pip_wheel() -> Path | None:
+    """The pip that an earlier set-up kept, if it is the one of the lock file."""
+    for wheel in wheel_cache().glob("pip-*.whl"):
+        if hashlib.sha256(wheel.read_bytes()).hexdigest() in PIP_LOCK.read_text():
+            return wheel
+    return None
 
 
 def newest_pip_wheel(directory: Path) -> Path | None:
