@@ -151,9 +151,7 @@ def judge(label: str, error: object, secrets: Sequence[str]) -> Reverted | Endpo
         if _EVM_FAILURE.search(message) or message:
             return Reverted(Reason.REVERTED, message)
         return reverted(b"")
-    if _OUT_OF_GAS.search(message):
-        return TooBig(label, Unread(Reason.REVERTED, message))
-    if _EVM_FAILURE.search(message):
+    if _OUT_OF_GAS.search(message) or _EVM_FAILURE.search(message):
         return Reverted(Reason.REVERTED, message)
     told = f"{message} (code {code})" if isinstance(code, int) else message
     if code == 429 or _BUSY.search(message):

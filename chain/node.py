@@ -84,8 +84,6 @@ class Turn:
     end: float
     """No post begins after this, on `clock`."""
     clock: Callable[[], float] = field(repr=False)
-    splittable: bool = False
-    """True when the asker can ask for less: then a question too big is `TooBig` at once."""
 
     def _post(self, asks: Sequence[Ask], *, batch: bool) -> tuple[object, int]:
         left = self.end - self.clock()
@@ -114,9 +112,6 @@ class Turn:
         verdict = judge(self.node.label, error, self.node.endpoint.secrets)
         if isinstance(verdict, Reverted):
             return verdict
-        if isinstance(verdict, TooBig) and not self.splittable and verdict.unread.reason is Reason.REVERTED:
-            # Out of gas, alone: the call's own failure.
-            return Reverted(Reason.REVERTED, verdict.unread.detail)
         raise verdict
 
     def batch(self, asks: Sequence[Ask]) -> list[object]:
@@ -154,6 +149,8 @@ class Turn:
             answer, first = self._post(asks, batch=True)
             if isinstance(answer, list):
                 traits.batch_refusals = 0
+                if len(asks) == traits.batch_limit:
+                    traits.batch_limit = min(_BATCH_LIMIT, 2 * traits.batch_limit)
                 return self._matched(answer, first, len(asks))
             error = answer.get("error") if isinstance(answer, dict) else None
             if error is None:
@@ -167,12 +164,18 @@ class Turn:
         except HttpRefused as refusal:
             if refusal.status not in _NO_BATCH_STATUS:
                 raise
+        except EndpointError as failure:
+            if failure.unread.reason is Reason.TIMEOUT:
+                # Heavy calls, or a dead node: the next attempt asks for much less at once.
+                traits.batch_limit = max(2, len(asks) // 8)
+            raise
         traits.batch_refusals += 1
         if traits.batch_refusals >= _REFUSALS:
             traits.batch_limit = 1
-        return self._singly(asks)
+        return self.singly(asks)
 
-    def _singly(self, asks: Sequence[Ask]) -> list[object]:
+    def singly(self, asks: Sequence[Ask]) -> list[object]:
+        """As `batch`, with one post an ask."""
         answers: list[object] = []
         for ask in asks:
             try:

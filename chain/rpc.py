@@ -23,6 +23,7 @@ from margin.basics import Reason, Unread
 from margin.errors import ChainUnreadable, ConfigError, EndpointError
 
 T = TypeVar("T")
+I = TypeVar("I")  # noqa: E741
 
 _HOPELESS = frozenset({Reason.WRONG_CHAIN, Reason.STALE_HEAD, Reason.UNSUPPORTED})
 """Failures that waiting a moment does not heal: another endpoint may, another round does not."""
@@ -132,13 +133,17 @@ class Rpc:
         An ask without a usable answer is asked again, with the others like it, on this endpoint and
         the next; those that were answered are not.
         """
-        answers: list[Any] = [_NEVER] * len(asks)
+        return self.gather(asks, Turn.batch)
+
+    def gather(self, items: Sequence[I], ask: Callable[[Turn, Sequence[I]], Sequence[object]]) -> list[Any]:
+        """As `batch`, for anything that `ask` can ask one endpoint for (`Again`: no usable answer)."""
+        answers: list[Any] = [_NEVER] * len(items)
         end = self._clock() + 2 * self.settings.total_s
         while missing := [at for at, answer in enumerate(answers) if isinstance(answer, Again)]:
             unread = Unread(Reason.TIMEOUT, "no time left for the rest of a batch")
             if self._clock() <= end:
                 try:
-                    self.attempt(partial(_fill, asks=asks, missing=missing, answers=answers))
+                    self.attempt(partial(_fill, ask=ask, items=items, missing=missing, answers=answers))
                     continue
                 except ChainUnreadable as failure:
                     unread = failure.unread
@@ -167,7 +172,7 @@ class Rpc:
             for node in sorted(self.nodes, key=lambda node: node.rest_until > start):
                 if self._clock() >= end:
                     break
-                turn = Turn(node, self.settings.timeout_s, end, self._clock, splittable)
+                turn = Turn(node, self.settings.timeout_s, end, self._clock)
                 try:
                     self._prove_chain(turn)
                     result = task(turn)
@@ -251,9 +256,16 @@ class Rpc:
         return ChainUnreadable(self.chain, unread)
 
 
-def _fill(turn: Turn, asks: Sequence[Ask], missing: Sequence[int], answers: list[Any]) -> None:
+def _fill(
+    turn: Turn,
+    ask: Callable[[Turn, Sequence[I]], Sequence[object]],
+    items: Sequence[I],
+    missing: Sequence[int],
+    answers: list[Any],
+) -> None:
     """Puts what one turn answers into `answers`; fails where it answered nothing."""
-    got = turn.batch([asks[at] for at in missing])
+    missing = [at for at in missing if isinstance(answers[at], Again)]
+    got = ask(turn, [items[at] for at in missing])
     for at, answer in zip(missing, got, strict=True):
         answers[at] = answer
     if got and all(isinstance(answer, Again) for answer in got):

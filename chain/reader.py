@@ -1,0 +1,138 @@
+"""Bulk reads at one pinned block: many calls in, typed values out, whatever the node can do."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import Any
+
+from chain.abi import AbiError, Function
+from chain.answers import Reverted, TooBig
+from chain.means import Asker, Left, Means, Outcome, RawCall
+from chain.rpc import Rpc
+from margin.basics import Address, BlockRef, Reason, Unread
+from margin.errors import ChainUnreadable
+
+_FIRST_CHUNK = 500
+_LARGEST_CHUNK = 2000
+_CHUNK_BYTES = 600_000
+"""Of call data: 1.2 MB as hex, below the 2 MB of body that Anvil and many providers take."""
+_CALL_OVERHEAD = 200
+"""Bytes a call costs on top of its data in the widest encoding (Multicall3)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One view call: whom to ask, what, and with which arguments."""
+
+    target: Address
+    function: Function
+    args: tuple[Any, ...] = ()
+
+    def __str__(self) -> str:
+        return f"{self.function.name} at {self.target}"
+
+
+class Reader:
+    """Reads a chain at one block. What can not be read is an `Unread` in its place, never an exception."""
+
+    def __init__(self, rpc: Rpc, block: BlockRef, *, only: Means | None = None, threads: int = 2) -> None:
+        """`only` forces one means (for comparison); `threads`: chunks asked at once."""
+        self.rpc = rpc
+        self.block = block
+        self._asker = Asker(rpc, block, only)
+        self._threads = threads
+        self._chunk = _FIRST_CHUNK
+
+    @property
+    def means(self) -> Means:
+        """How bulk calls are made at the endpoint in use. Raises `ChainUnreadable`."""
+        return self.rpc.attempt(self._asker.means)
+
+    def read(self, calls: Sequence[Call]) -> list[tuple[Any, ...] | Unread]:
+        """Per call its decoded outputs, or why they could not be had.
+
+        A refusal is `Reverted` (with its data), an empty answer where outputs were expected NO_CODE,
+        an answer that does not decode MALFORMED. Raises `AbiError` for arguments that do not fit.
+        """
+        raw = self.raw([(call.target, call.function.encode(*call.args)) for call in calls],
+                       [call.function.mutates for call in calls])  # fmt: skip
+        return [_decoded(call, answer) for call, answer in zip(calls, raw, strict=True)]
+
+    def read_one(self, target: Address, function: Function, *args: Any) -> tuple[Any, ...] | Unread:
+        """One call; for the few reads that come alone."""
+        return self.read([Call(target, function, args)])[0]
+
+    def raw(self, calls: Sequence[RawCall], alone: Sequence[bool] = ()) -> list[bytes | Unread]:
+        """Undecoded answers to (target, call data). Those flagged in `alone` are not run beside others."""
+        answers: dict[int, bytes | Unread] = {}
+        together = [at for at in range(len(calls)) if not (alone and alone[at])]
+        singly = [at for at in range(len(calls)) if alone and alone[at]]
+        lanes = self._threads if len(together) > _FIRST_CHUNK else 1
+        if lanes > 1:
+            size = -(-len(together) // lanes)
+            parts = [together[start : start + size] for start in range(0, len(together), size)]
+            with ThreadPoolExecutor(lanes) as pool:
+                for left in pool.map(lambda part: self._together(calls, part, answers), parts):
+                    singly += left
+        elif together:
+            singly += self._together(calls, together, answers)
+        singly.sort()
+        found = self.rpc.gather([calls[at] for at in singly], self._asker.singly)
+        answers.update(zip(singly, found, strict=True))
+        return [answers[at] for at in range(len(calls))]
+
+    def code(self, addresses: Sequence[Address]) -> list[bytes | Unread]:
+        """The code at each address; empty bytes where there is none."""
+        return self.rpc.gather([("eth_getCode", [address]) for address in addresses], self._asker.ask)
+
+    def _together(
+        self, calls: Sequence[RawCall], which: list[int], answers: dict[int, bytes | Unread]
+    ) -> list[int]:
+        """Answers `which` by bulk calls into `answers`; gives back those that must be asked alone."""
+        alone: list[int] = []
+        while which:
+            part = self._next_chunk(calls, which)
+            try:
+                task = partial(self._asker.bulk, calls=[calls[at] for at in part])
+                outcomes: list[Outcome] = self.rpc.attempt(task, splittable=True)
+            except TooBig:
+                self._chunk = max(1, len(part) // 2)
+                if len(part) == 1:
+                    alone += part
+                    which = which[1:]
+                continue
+            except ChainUnreadable as failure:
+                answers.update(dict.fromkeys(which, failure.unread))
+                return alone
+            later = [at for at, outcome in zip(part, outcomes, strict=True) if outcome is Left.LATER]
+            alone += [at for at, outcome in zip(part, outcomes, strict=True) if outcome is Left.ALONE]
+            answers.update(
+                {at: out for at, out in zip(part, outcomes, strict=True) if not isinstance(out, Left)}
+            )
+            done = len(part) - len(later)
+            which = later + which[len(part) :]
+            self._chunk = max(1, done) if later else max(self._chunk, min(_LARGEST_CHUNK, 2 * len(part)))
+        return alone
+
+    def _next_chunk(self, calls: Sequence[RawCall], which: Sequence[int]) -> Sequence[int]:
+        size = 0
+        for count, at in enumerate(which[: self._chunk]):
+            size += len(calls[at][1]) + _CALL_OVERHEAD
+            if size > _CHUNK_BYTES and count:
+                return which[:count]
+        return which[: self._chunk]
+
+
+def _decoded(call: Call, answer: bytes | Unread) -> tuple[Any, ...] | Unread:
+    if isinstance(answer, Unread):
+        told = f"{call}: {answer.detail}"
+        return replace(answer, detail=told) if isinstance(answer, Reverted) else Unread(answer.reason, told)
+    if not answer and call.function.expects_output:
+        return Unread(Reason.NO_CODE, f"{call}: nothing answers there")
+    try:
+        return call.function.decode(answer)
+    except AbiError as error:
+        return Unread(Reason.MALFORMED, f"{call}: {error}")
