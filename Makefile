@@ -22,11 +22,11 @@ setup: ## make .venv/ with all that is needed (done by the others too)
 demo: setup ## the main job on a local chain: check, stress, keeper orders, an alert
 	@$(BIN)/crossmargin demo
 
-test: setup ## every test that needs no outside network
+test: setup ## every test that needs no outside network, in minutes
 	@$(BIN)/python -m pytest $(PYTEST_ARGS)
 
-soak: setup ## the long property and stress tests
-	@$(BIN)/python -m pytest -m soak $(PYTEST_ARGS)
+soak: setup ## the same and the long ones, every property at its full count of examples
+	@CROSSMARGIN_SOAK=1 $(BIN)/python -m pytest -m '' $(PYTEST_ARGS)
 
 check: setup ## style, types, and which room may import which
 	@$(BIN)/ruff check --quiet .

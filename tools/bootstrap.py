@@ -177,7 +177,7 @@ def find_pip(scratch: Path) -> Command:
     wheel = newest_pip_wheel(DEBIAN_WHEELS) or debian_pip_wheel(scratch)
     if wheel:
         return [python, str(wheel / "pip")]
-    raise SetupError(f"{sys.executable} has neither ensurepip nor pip: install python3-venv")
+    raise SetupError(f"{sys.executable} has no pip and no ensurepip: install python3-venv")
 
 
 def kept_pip_wheel() -> Path | None:
@@ -197,7 +197,7 @@ def debian_pip_wheel(scratch: Path) -> Path | None:
     """The pip wheel of Debian's own package, unpacked without installing it, if this is a Debian."""
     if not (shutil.which("apt-get") and shutil.which("dpkg")):
         return None
-    say("  this Python has no pip: unpacking the one of the package python3-pip-whl for this once")
+    say("  this Python has no pip: trying the one of Debian's package python3-pip-whl")
     download = ["apt-get", "download", "python3-pip-whl"]
     if not run(download, may_fail=True, cwd=scratch):
         if os.geteuid() == 0:
@@ -231,7 +231,8 @@ def run(command: Command, *, may_fail: bool = False, cwd: Path = ROOT) -> bool:
         return False
     tail = LOG.read_bytes()[begin:].decode(errors="replace").strip().splitlines()[-12:]
     say("\n".join(f"    {line}" for line in tail))
-    raise SetupError(f"{' '.join(command[:4])} … did not work (all of it is in {LOG.relative_to(ROOT)})")
+    short = " ".join([Path(command[0]).name, *command[1:4]])
+    raise SetupError(f"{short} … did not work (all of it is in {LOG.relative_to(ROOT)})")
 
 
 def environment() -> dict[str, str]:

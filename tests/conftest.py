@@ -1,0 +1,27 @@
+"""How hard the property tests try: a tenth by default, all of it in a soak run, the same each time in CI."""
+
+from __future__ import annotations
+
+import os
+
+import pytest
+from hypothesis import settings
+
+FULL = 1000
+"""Examples of one property in a soak run."""
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Choose the profile before any test is collected, so that a test may scale `settings().max_examples`."""
+    in_ci = bool(os.environ.get("CI"))
+    settings.register_profile(
+        "default",
+        max_examples=FULL // 10,
+        deadline=None,
+        derandomize=in_ci,
+        database=None if in_ci else settings().database,
+        print_blob=True,
+    )
+    settings.register_profile("soak", settings.get_profile("default"), max_examples=FULL)
+    soak = os.environ.get("CROSSMARGIN_SOAK") == "1" or config.getoption("markexpr") == "soak"
+    settings.load_profile("soak" if soak else "default")
