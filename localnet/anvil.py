@@ -12,6 +12,9 @@ Learnt about Anvil 1.7.1, and relied on here:
 - A loaded state answers calls at its newest block, not at older ones. Its clock is forgotten: the
   interval above is set again, and `evm_setTime` tells the node what its own last block says, or
   the next block would be of today. The same goes for a fork.
+- A receipt arrives a moment before its transaction leaves the pool. A revert in that moment lets
+  the pool drop the sender's next transaction, which has the same nonce, and its receipt never
+  comes. So `revert` first waits until the pool is empty.
 - Options such as `--no-storage-caching` are refused without a fork.
 """
 
@@ -37,6 +40,7 @@ GENESIS_TIMESTAMP = 1_700_000_000
 START_SECONDS = 30.0
 STOP_SECONDS = 5.0
 REQUEST_SECONDS = 120.0
+SETTLE_ROUNDS = 10_000
 GAS_LIMIT = 1_000_000_000
 MAX_GAS = 500_000_000
 """Gas given to each transaction: no estimate, and no transaction here comes near it."""
@@ -97,7 +101,7 @@ class Anvil:
             command += ["--chain-id", str(chain_id)]
         if code_size_limit is not None:
             command += ["--code-size-limit", str(code_size_limit)]
-        log = tempfile.TemporaryFile()
+        log = tempfile.TemporaryFile()  # noqa: SIM115 - lives as long as the process; stop() closes it
         try:
             process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
         except OSError as error:
@@ -182,6 +186,7 @@ class Anvil:
 
     def revert(self, snapshot: str) -> None:
         """Goes back to a snapshot, blocks and time included; LocalnetError if it is used up."""
+        self._settle()
         if self.request("evm_revert", snapshot) is not True:
             raise LocalnetError(f"anvil has no snapshot {snapshot}")
 
@@ -226,6 +231,14 @@ class Anvil:
                 time.sleep(0.005)
             else:
                 return
+
+    def _settle(self) -> None:
+        """Returns once no transaction is left in the pool."""
+        for _ in range(SETTLE_ROUNDS):
+            status = self.request("txpool_status")
+            if int(status["pending"], 16) + int(status["queued"], 16) == 0:
+                return
+        raise LocalnetError("anvil keeps transactions that it has not mined")
 
     def _take_over_the_clock(self) -> None:
         """From here on a new block takes its parent's timestamp unless told otherwise."""

@@ -44,7 +44,7 @@ def write_atomically(path: Path, content: bytes) -> None:
     try:
         with os.fdopen(handle, "wb") as file:
             file.write(content)
-        os.replace(name, path)
+        Path(name).replace(path)
     except BaseException:
         Path(name).unlink(missing_ok=True)
         raise
@@ -59,7 +59,7 @@ def build_directory(path: Path, build: Callable[[Path], None]) -> Path:
     try:
         build(work)
         try:
-            os.rename(work, path)
+            work.rename(path)
         except OSError:
             # Another process was first. Its entry has the same name, so the same content.
             if not path.is_dir():

@@ -79,9 +79,7 @@ def find_function(abi: Abi, name: str, count: int, owner: str) -> Function:
     entry = found[0]
     types = tuple(type_of(item) for item in entry["outputs"])
     has_addresses = any("address" in kind for kind in types)
-    return Function(
-        entry["name"], selector(entry), entry["inputs"], entry["outputs"], types, has_addresses
-    )
+    return Function(entry["name"], selector(entry), entry["inputs"], entry["outputs"], types, has_addresses)
 
 
 def encode_arguments(inputs: list[Entry], args: Sequence[object]) -> bytes:

@@ -181,7 +181,9 @@ class Contract:
             raise LocalnetError(f"{what}: there is no contract at {self.address}")
         return function.decode(data)
 
-    def send(self, name: str, *args: object, sender: str | None = None, at: int | None = None) -> dict[str, Any]:
+    def send(
+        self, name: str, *args: object, sender: str | None = None, at: int | None = None
+    ) -> dict[str, Any]:
         """Sends a transaction calling a function; its receipt. See `Evm.send`."""
         function = self.function(name, len(args))
         what = f"{self.name}.{function.name}"

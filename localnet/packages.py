@@ -197,8 +197,8 @@ def _download(package: Package, directory: Path) -> Path:
         wanted = f"{package.name}@{package.version}"
         command = [*_node_tool("npm"), "pack", wanted, "--ignore-scripts", "--silent"]
     else:
-        command = [sys.executable, "-m", "pip", "download", "--quiet", "--disable-pip-version-check", "--no-deps"]
-        command += ["--only-binary", ":all:", f"{package.name}=={package.version}"]
+        command = [sys.executable, "-m", "pip", "download", "--quiet", "--disable-pip-version-check"]
+        command += ["--no-deps", "--only-binary", ":all:", f"{package.name}=={package.version}"]
     try:
         done = subprocess.run(
             command, cwd=directory, capture_output=True, text=True, timeout=DOWNLOAD_SECONDS, check=False

@@ -16,6 +16,8 @@ from margin.errors import LocalnetError
 
 FEED_DECIMALS = 8
 BPS_TO_RAY = 10**23
+STABLE_CURVE = (50, 75_00, 1_00, 8_00, 20_00)
+"""Stable rates (v3.0), bps: two slopes, offset over the variable one, excess offset, optimal share of debt."""
 LIQUIDATOR_BALANCE = 2**120
 
 
@@ -196,9 +198,8 @@ class MarketAdmin:
             raise LocalnetError(f"Aave v{self.version} has no price oracle sentinel")
         feed = self.evm.deploy(own("SequencerFeed"))
         feed.send("set", 0, 0)
-        sentinel = self.evm.deploy(
-            self._source.get("PriceOracleSentinel"), self.addresses_provider.address, feed.address, grace_seconds
-        )
+        artifact = self._source.get("PriceOracleSentinel")
+        sentinel = self.evm.deploy(artifact, self.addresses_provider.address, feed.address, grace_seconds)
         self.addresses_provider.send("setPriceOracleSentinel", sentinel.address)
         return feed
 
@@ -228,9 +229,9 @@ class MarketAdmin:
             "incentivesController": ZERO_ADDRESS,
             "params": b"",
         }
-        for field, word in (("aToken", "a"), ("variableDebtToken", "variableDebt"), ("stableDebtToken", "stableDebt")):
-            listing[f"{field}Name"] = f"Aave local {word} {symbol}"
-            listing[f"{field}Symbol"] = f"{word}{symbol}"
+        for word in ("a", "variableDebt", "stableDebt"):
+            listing[f"{word}TokenName"] = f"Aave local {word} {symbol}"
+            listing[f"{word}TokenSymbol"] = f"{word}{symbol}"
         # The struct takes what its version knows; the rest stays behind.
         self.configurator.send("initReserves", [listing])
 
@@ -240,8 +241,7 @@ class MarketAdmin:
         if self.core.strategy is not None:
             return self.core.strategy, encode(["uint16", "uint32", "uint32", "uint32"], points)
         rays = [point * BPS_TO_RAY for point in points]
-        # Stable rates: slopes as in production markets, an offset of 1 %, a fifth of debt optimal.
-        stable = [50 * BPS_TO_RAY, 75_00 * BPS_TO_RAY, 1_00 * BPS_TO_RAY, 8_00 * BPS_TO_RAY, 20_00 * BPS_TO_RAY]
+        stable = [bps * BPS_TO_RAY for bps in STABLE_CURVE]
         artifact = self._source.get("DefaultReserveInterestRateStrategy")
         deployed = self.evm.deploy(artifact, self.addresses_provider.address, *rays, *stable)
         return deployed.address, b""
@@ -258,4 +258,6 @@ class MarketAdmin:
 
     def _reserve(self, symbol: str, asset: Address, decimals: int, feed: Address) -> Reserve:
         a_token, stable, variable = self.data_provider.call("getReserveTokensAddresses", asset)
-        return Reserve(symbol, asset, decimals, feed, a_token, variable, None if stable == ZERO_ADDRESS else stable)
+        if stable == ZERO_ADDRESS:
+            stable = None
+        return Reserve(symbol, asset, decimals, feed, a_token, variable, stable)

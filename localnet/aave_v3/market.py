@@ -46,7 +46,9 @@ class Market(MarketAdmin):
         token = self._fund(user, symbol, amount_raw)
         self.pool.send("supply", token, amount_raw, user, 0, sender=user, at=at)
 
-    def withdraw(self, user: str, symbol: str, amount_raw: int = MAX_UINT256, *, at: int | None = None) -> None:
+    def withdraw(
+        self, user: str, symbol: str, amount_raw: int = MAX_UINT256, *, at: int | None = None
+    ) -> None:
         """Withdraws; the default is everything."""
         self.pool.send("withdraw", self.reserves[symbol].token, amount_raw, user, sender=user, at=at)
 
@@ -91,9 +93,9 @@ class Market(MarketAdmin):
         debt_symbol: str,
         user: str,
         amount_raw: int = MAX_UINT256,
+        *,
         receive_a_token: bool = False,
         liquidator: str = LIQUIDATOR,
-        *,
         at: int | None = None,
     ) -> dict[str, Any]:
         """Liquidates; the receipt, with the decoded `LiquidationCall` event under that key.
@@ -110,8 +112,8 @@ class Market(MarketAdmin):
         debt_symbol: str,
         user: str,
         amount_raw: int = MAX_UINT256,
-        receive_a_token: bool = False,
         *,
+        receive_a_token: bool = False,
         at: int | None = None,
         prices: Mapping[str, int] | None = None,
     ) -> str | None:
@@ -142,7 +144,9 @@ class Market(MarketAdmin):
         collateral, debt, available, threshold, ltv, health = found
         return collateral, debt, available, threshold, ltv, health
 
-    def health_factor(self, user: str, *, at: int | None = None, prices: Mapping[str, int] | None = None) -> int:
+    def health_factor(
+        self, user: str, *, at: int | None = None, prices: Mapping[str, int] | None = None
+    ) -> int:
         """The last of `account_data`, 1e18."""
         return self.account_data(user, at=at, prices=prices)[5]
 
