@@ -59,7 +59,7 @@ class Reader:
         """
         raw = self.raw([(call.target, call.function.encode(*call.args)) for call in calls],
                        [call.function.mutates for call in calls])  # fmt: skip
-        return [_decoded(call, answer) for call, answer in zip(calls, raw, strict=True)]
+        return [decoded(call, answer) for call, answer in zip(calls, raw, strict=True)]
 
     def read_one(self, target: Address, function: Function, *args: Any) -> tuple[Any, ...] | Unread:
         """One call; for the few reads that come alone."""
@@ -126,7 +126,8 @@ class Reader:
         return which[: self._chunk]
 
 
-def _decoded(call: Call, answer: bytes | Unread) -> tuple[Any, ...] | Unread:
+def decoded(call: Call, answer: bytes | Unread) -> tuple[Any, ...] | Unread:
+    """The outputs in an undecoded answer to `call`, or why there are none."""
     if isinstance(answer, Unread):
         told = f"{call}: {answer.detail}"
         return replace(answer, detail=told) if isinstance(answer, Reverted) else Unread(answer.reason, told)
