@@ -29,10 +29,12 @@ soak: setup ## the same and the long ones, every property at its full count of e
 	@CROSSMARGIN_SOAK=1 $(BIN)/python -m pytest -m '' $(PYTEST_ARGS)
 
 check: setup ## style, types, and which room may import which
-	@$(BIN)/ruff check --quiet .
-	@$(BIN)/ruff format --quiet --check . || { $(BIN)/ruff format --check .; echo "make format does it"; exit 1; }
-	@$(BIN)/mypy
-	@$(BIN)/lint-imports --no-logo
+	@failed=0; \
+	$(BIN)/ruff check --quiet . || failed=1; \
+	$(BIN)/ruff format --quiet --check . || { echo "not laid out as usual: make format"; failed=1; }; \
+	$(BIN)/mypy || failed=1; \
+	$(BIN)/lint-imports --no-logo || failed=1; \
+	exit $$failed
 
 format: setup ## let ruff lay out and mend what it can
 	@$(BIN)/ruff check --quiet --fix-only .
