@@ -52,7 +52,7 @@ NEVER = {
 
 def tracked() -> Iterator[tuple[Path, str]]:
     """Every text file that git knows here, with its text."""
-    command = ["git", "-c", "safe.directory=*", "ls-files", "-z"]  # also where somebody else owns the checkout
+    command = ["git", "-c", "safe.directory=*", "ls-files", "-z"]  # whoever owns the checkout
     listed = subprocess.run(command, cwd=ROOT, capture_output=True, check=True).stdout
     for name in listed.decode().split("\0"):
         path = ROOT / name
