@@ -15,6 +15,7 @@ from typing import Any
 
 from eth_abi.abi import decode as abi_decode
 from eth_abi.abi import encode as abi_encode
+from eth_abi.abi import is_encodable_type
 from eth_abi.exceptions import DecodingError, EncodingError, ParseError
 from eth_abi.grammar import TupleType, normalize
 from eth_abi.grammar import parse as parse_type
@@ -187,6 +188,8 @@ class _Codec:
                 kind.validate()
         except (ParseError, ValueError) as error:
             raise AbiError(f"unknown ABI type in {types}: {error}") from None
+        if not all(is_encodable_type(kind) for kind in types):
+            raise AbiError(f"unknown ABI type in {types}")
         words = [_word_codec(kind) for kind in types]
         self.words = [word for word in words if word is not None] if None not in words else None
         self.static = not any(kind.is_dynamic for kind in self.parsed)

@@ -16,13 +16,13 @@ answer, 2 gave one above 64 KiB), 3 bytes length, the bytes.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from chain.abi import AbiError, address_bytes, to_address
 from margin.basics import Address
 
-_OPCODES = {
+OPCODES = {
     "ADD": 0x01,
     "LT": 0x10,
     "ISZERO": 0x15,
@@ -48,7 +48,7 @@ _OPCODES = {
 } | {f"{name}{n}": base + n for name, base in (("DUP", 0x7F), ("SWAP", 0x8F)) for n in range(1, 17)}
 
 
-def assemble(source: str) -> bytes:
+def assemble(source: str, opcodes: Mapping[str, int] = OPCODES) -> bytes:
     """Bytecode of a listing: opcodes, numbers (the shortest PUSH, never PUSH0), `@label` and `label:`.
 
     Text after `;` is a comment. A label stands for a JUMPDEST; its address is pushed as two bytes.
@@ -59,12 +59,12 @@ def assemble(source: str) -> bytes:
     for token in " ".join(line.split(";", 1)[0] for line in source.splitlines()).split():
         if token.endswith(":"):
             labels[token[:-1]] = len(code)
-            code.append(_OPCODES["JUMPDEST"])
+            code.append(opcodes["JUMPDEST"])
         elif token.startswith("@"):
             uses.append((len(code) + 1, token[1:]))
             code += b"\x61\x00\x00"
-        elif token in _OPCODES:
-            code.append(_OPCODES[token])
+        elif token in opcodes:
+            code.append(opcodes[token])
         else:
             value = int(token, 0)
             size = max(1, (value.bit_length() + 7) // 8)
