@@ -21,6 +21,7 @@ Learnt about Anvil 1.7.1, and relied on here:
 from __future__ import annotations
 
 import atexit
+import contextlib
 import http.client
 import json
 import socket
@@ -28,6 +29,8 @@ import subprocess
 import tempfile
 import time
 import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import IO, Any
@@ -59,10 +62,14 @@ class NodeError(LocalnetError):
 
 
 class Anvil:
-    """A running Anvil; use `Anvil.start`, and `with` or `stop()` to end it."""
+    """A running Anvil; use `Anvil.start`, and `with` or `stop()` to end it.
+
+    One thread at a time: requests share a connection. Other clients may use `url` meanwhile.
+    """
 
     def __init__(self, process: subprocess.Popen[bytes], port: int, log: IO[bytes]) -> None:
         self._process = process
+        self._guard = _guard(process.pid)
         self._log = log
         self._port = port
         self._connection = http.client.HTTPConnection("127.0.0.1", port, timeout=REQUEST_SECONDS)
@@ -103,7 +110,10 @@ class Anvil:
             command += ["--code-size-limit", str(code_size_limit)]
         log = tempfile.TemporaryFile()  # noqa: SIM115 - lives as long as the process; stop() closes it
         try:
-            process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+            # A session of its own: Ctrl-C is for this program, which then stops the node itself.
+            process = subprocess.Popen(
+                command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True
+            )
         except OSError as error:
             log.close()
             raise LocalnetError(f"anvil does not start: {error.strerror}") from error
@@ -130,6 +140,11 @@ class Anvil:
         """The process id."""
         return self._process.pid
 
+    @property
+    def guard_pid(self) -> int:
+        """The process id of the shell that would end the node after us."""
+        return self._guard.pid
+
     def stop(self) -> None:
         """Ends the process: terminate, wait, kill. Safe to call again."""
         atexit.unregister(self.stop)
@@ -141,6 +156,9 @@ class Anvil:
             except subprocess.TimeoutExpired:
                 self._process.kill()
                 self._process.wait()
+        if self._guard.stdin is not None and not self._guard.stdin.closed:
+            with contextlib.suppress(BrokenPipeError):  # somebody ended the guard already
+                self._guard.communicate(b"stopped\n")
         self._log.close()
 
     def request(self, method: str, *params: object) -> Any:
@@ -189,6 +207,15 @@ class Anvil:
         self._settle()
         if self.request("evm_revert", snapshot) is not True:
             raise LocalnetError(f"anvil has no snapshot {snapshot}")
+
+    @contextmanager
+    def undone(self) -> Iterator[None]:
+        """Whatever is done inside the block is undone after it, time included."""
+        snapshot = self.snapshot()
+        try:
+            yield
+        finally:
+            self.revert(snapshot)
 
     def set_storage(self, address: str, slot: int, word: int) -> None:
         """Writes one 32-byte storage word, without a block."""
@@ -249,6 +276,15 @@ class Anvil:
         self._log.seek(0)
         lines = self._log.read().decode(errors="replace").strip().splitlines()
         return lines[0][:200] if lines else "no message"
+
+
+def _guard(pid: int) -> subprocess.Popen[bytes]:
+    """A shell that ends the node when this program dies without ending it, even by SIGKILL.
+
+    It holds the other end of a pipe that closes with us; a line through the pipe dismisses it.
+    """
+    script = f"read -r _ || kill {pid}"
+    return subprocess.Popen(["/bin/sh", "-c", script], stdin=subprocess.PIPE, start_new_session=True)
 
 
 def _free_port() -> int:

@@ -9,7 +9,7 @@
     emode_loop         staked ether against ether, looped, in an e-mode
     emode_stable       one stablecoin against another, in an e-mode
     emode_staked       in an e-mode which on v3.0.2 has a price source of its own
-    isolated           isolated collateral under a debt ceiling (up to v3.6)
+    isolated           isolated collateral under a debt ceiling (v3.7: in an isolated e-mode)
     dust_debt          one raw unit of a 6-decimals token owed
     wei_debt           one wei owed: less than the smallest unit of the oracle's prices
     unused_supply      a supply that is not enabled as collateral, and debt against another
@@ -28,7 +28,7 @@ from __future__ import annotations
 from math import gcd
 
 from localnet.aave_v3.market import STABLE, Market
-from localnet.aave_v3.standard import ETH_EMODE, STABLE_EMODE, STAKED_EMODE, raw_of, wallet
+from localnet.aave_v3.standard import ETH_EMODE, ISOLATED_EMODE, STABLE_EMODE, STAKED_EMODE, raw_of, wallet
 from localnet.evm import Reverted
 from margin.basics import Address
 from margin.errors import LocalnetError
@@ -108,11 +108,12 @@ def _open_emodes(market: Market) -> None:
 
 
 def _open_special(market: Market) -> None:
-    if market.core.version.isolation_mode:
-        user = _join(market, "isolated")
-        _supply(market, user, "SNX", 20_000)
-        market.use_as_collateral(user, "SNX", True)
-        _borrow(market, user, "USDC", 7_000)
+    user = _join(market, "isolated")
+    if not market.core.version.isolation_mode:
+        market.enter_emode(user, ISOLATED_EMODE)
+    _supply(market, user, "SNX", 20_000)
+    market.use_as_collateral(user, "SNX", True)
+    _borrow(market, user, "USDC", 7_000)
     user = _join(market, "dust_debt")
     _supply(market, user, "WETH", 500)
     market.borrow(user, "USDC", 1)
@@ -248,4 +249,4 @@ def _withdraws_to(market: Market, user: str, symbol: str, amount_raw: int) -> in
 def _raw_per_base(market: Market, symbol: str, base: int) -> int:
     """The raw amount worth `base` units of 1e-8 USD, rounded up."""
     price = int(market.oracle.call("getAssetPrice", market.reserves[symbol].token))
-    return -(-base * 10 ** market.reserves[symbol].decimals // price)
+    return -(-base * market.reserves[symbol].unit // price)

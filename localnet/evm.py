@@ -13,7 +13,7 @@ from localnet.artifacts import Abi, Artifact
 from margin.basics import Address
 from margin.errors import LocalnetError
 
-DEPLOYER = Address("0xD3b10000000000000000000000000000000000D1")
+DEPLOYER = Address("0xd3B10000000000000000000000000000000000d1")
 
 StateOverride = dict[str, dict[str, Any]]
 

@@ -11,6 +11,8 @@ from __future__ import annotations
 import functools
 import json
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from localnet import cast, packages
@@ -40,6 +42,14 @@ def load(name: str, artifacts: Path | None = None) -> tuple[Anvil, Market]:
     except BaseException:
         anvil.stop()
         raise
+
+
+@contextmanager
+def running(name: str, artifacts: Path | None = None) -> Iterator[Market]:
+    """The market that `load` gives, on an Anvil that ends with the block: `market.anvil`."""
+    anvil, market = load(name, artifacts)
+    with anvil:
+        yield market
 
 
 def saved(name: str, artifacts: Path | None = None) -> Path:

@@ -11,7 +11,7 @@ from localnet.evm import DEPLOYER, Contract, Evm
 from margin.basics import ZERO_ADDRESS, Address
 from margin.errors import LocalnetError
 
-TREASURY = Address("0x7EA50000000000000000000000000000000000A1")
+TREASURY = Address("0x7ea50000000000000000000000000000000000A1")
 BASE_CURRENCY_UNIT = 10**8
 """The oracle's prices are USD with 8 decimals."""
 

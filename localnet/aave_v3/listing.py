@@ -17,7 +17,7 @@ from margin.errors import LocalnetError
 FEED_DECIMALS = 8
 BPS_TO_RAY = 10**23
 STABLE_CURVE = (50, 75_00, 1_00, 8_00, 20_00)
-"""Stable rates (v3.0), bps: two slopes, offset over the variable one, excess offset, optimal share of debt."""
+"""Stable rates (v3.0), bps: two slopes, offset over the variable rate, excess offset, optimal share."""
 LIQUIDATOR_BALANCE = 2**120
 
 

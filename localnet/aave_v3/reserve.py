@@ -26,6 +26,11 @@ class Reserve:
     variable_debt_token: Address
     stable_debt_token: Address | None
 
+    @property
+    def unit(self) -> int:
+        """Raw units in one token."""
+        return int(10**self.decimals)
+
     def to_json(self) -> dict[str, Any]:
         """The fields by name."""
         return asdict(self)

@@ -16,6 +16,8 @@ ETH_EMODE = 1
 STABLE_EMODE = 2
 STAKED_EMODE = 3
 """On v3.0.2 this e-mode has a price source of its own, so its assets have one common price."""
+ISOLATED_EMODE = 4
+"""v3.7 only, in place of the isolation mode that earlier versions have."""
 
 WHALE_USD = 50_000_000
 
@@ -68,11 +70,11 @@ def wallet(name: str) -> Address:
 def raw_of(market: Market, symbol: str, usd: float) -> int:
     """About that many dollars' worth of an asset at its feed's price, raw token units."""
     price = int(market.feed(symbol).call("latestAnswer"))
-    return round(usd * 10**8) * 10 ** market.reserves[symbol].decimals // price
+    return round(usd * 10**8) * market.reserves[symbol].unit // price
 
 
 def list_all(market: Market) -> None:
-    """Lists every reserve the version can have, and three e-modes."""
+    """Lists every reserve the version can have, and its e-modes."""
     version = market.core.version
     for line in LISTINGS:
         if line.decimals < 6 and not version.stable_rate:
@@ -84,19 +86,21 @@ def list_all(market: Market) -> None:
             terms["borrowable_in_isolation"] = True
             terms["stable_rate"] = version.stable_rate
         market.list_reserve(line.symbol, line.decimals, line.price_raw, **terms)
-    eth = ("WETH", "wstETH")
-    stable = ("USDC", "DAI")
-    staked = ("cbETH", "rETH")
+    _make_emodes(market)
+
+
+def _make_emodes(market: Market) -> None:
+    version = market.core.version
     source = None
     if not version.liquid_emodes:
         source = wallet("staked ether price")
         market.set_price_source(source, market.new_feed("staked ETH / USD", 2201_23456789))
-    for category, label, assets, price, terms in (
-        (ETH_EMODE, "ETH correlated", eth, None, (93_00, 95_00, 101_00)),
-        (STABLE_EMODE, "Stablecoins", stable, None, (90_00, 93_00, 101_00)),
-        (STAKED_EMODE, "Staked ether", staked, source, (90_00, 93_00, 102_00)),
+    eth, stable, staked = ("WETH", "wstETH"), ("USDC", "DAI"), ("cbETH", "rETH")
+    for category, label, assets, price, ltv, threshold, bonus in (
+        (ETH_EMODE, "ETH correlated", eth, None, 93_00, 95_00, 101_00),
+        (STABLE_EMODE, "Stablecoins", stable, None, 90_00, 93_00, 101_00),
+        (STAKED_EMODE, "Staked ether", staked, source, 90_00, 93_00, 102_00),
     ):
-        ltv, threshold, bonus = terms
         market.set_emode(
             category,
             ltv=ltv,
@@ -106,6 +110,17 @@ def list_all(market: Market) -> None:
             price_source=price,
             collateral=assets,
             borrowable=assets,
+        )
+    if not version.isolation_mode:
+        market.set_emode(
+            ISOLATED_EMODE,
+            ltv=49_00,
+            liquidation_threshold=65_00,
+            liquidation_bonus=108_50,
+            label="SNX isolated",
+            collateral=["SNX"],
+            borrowable=["USDC"],
+            isolated=True,
         )
 
 
