@@ -49,8 +49,8 @@ class Judge(Protocol[A_contra]):
     def linear(self, account: A_contra, at: int | None = None) -> LinearForm:
         """The linear form at a timestamp, with its stated error."""
 
-    def least_margin(self, account: A_contra, a: Verdict, b: Verdict) -> int:
-        """A lower bound of the exact margin everywhere between two verdicts of the account.
+    def least_margin(self, a: Verdict, b: Verdict) -> int:
+        """A lower bound of the exact margin everywhere between two verdicts of one account.
 
         "Between" means along a straight line of prices (each rounded down to its raw unit) at one
         timestamp, or along time at one price vector. It makes exact searches of a margin that

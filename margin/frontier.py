@@ -65,9 +65,7 @@ def first_liquidatable(
     verdicts = [evaluate(x) for x in nodes]
     if verdicts[0].liquidatable:
         return start
-    pending = [
-        (nodes[i], verdicts[i], nodes[i + 1], verdicts[i + 1]) for i in range(len(nodes) - 2, -1, -1)
-    ]
+    pending = [(nodes[i], verdicts[i], nodes[i + 1], verdicts[i + 1]) for i in range(len(nodes) - 2, -1, -1)]
     while pending:
         near, near_verdict, far, far_verdict = pending.pop()
         if not far_verdict.liquidatable and least_margin(near_verdict, far_verdict) >= 0:
@@ -116,7 +114,7 @@ def feed_edge(judge: Judge[A], account: A, feed: FeedKey) -> FeedEdge:
         stop = 1 if direction == "down" else max(today_raw, judge.price_limit(account, feed))
         found = first_liquidatable(
             evaluate,
-            lambda a, b: judge.least_margin(account, a, b),
+            judge.least_margin,
             today_raw,
             stop,
             _cuts(guess, width),
@@ -158,7 +156,7 @@ def along(
     per_step = sum(form.slope(key) * move for key, move in direction.items())
     return first_liquidatable(
         lambda step: judge.verdict(account, prices_at(step)),
-        lambda a, b: judge.least_margin(account, a, b),
+        judge.least_margin,
         0,
         steps,
         _cuts(guess, 2 * form.bound(judge.prices) / per_step if per_step else 0.0),
@@ -172,12 +170,11 @@ def factor_edge(judge: Judge[A], account: A, factor: str) -> int | None:
     A wad (−2e17 is −20 %), negative for a fall; `None` when none above −100 % and below +10 000 %
     does. The account is safe now. Raises `Undecided` beyond the budget.
     """
-    found = [
-        edge
+    edges = [
+        along(judge, account, {factor: WAD}, limit, subject=f"shock of factor {factor}")
         for limit in (LOWEST_SHOCK_WAD + 1, HIGHEST_SHOCK_WAD - 1)
-        if (edge := along(judge, account, {factor: WAD}, limit, subject=f"shock of factor {factor}")) is not None
     ]
-    return min(found, key=abs, default=None)
+    return min((edge for edge in edges if edge is not None), key=abs, default=None)
 
 
 def time_edge(judge: Judge[A], account: A, horizon_s: int = HORIZON_S) -> int | None:
@@ -187,7 +184,7 @@ def time_edge(judge: Judge[A], account: A, horizon_s: int = HORIZON_S) -> int | 
     """
     return first_liquidatable(
         lambda at: judge.verdict(account, None, at),
-        lambda a, b: judge.least_margin(account, a, b),
+        judge.least_margin,
         judge.timestamp,
         judge.timestamp + horizon_s,
         subject="time to liquidation",

@@ -24,7 +24,7 @@ class Verdict:
     """Debt, in the venue's numeraire."""
     health_factor_wad: int | None
     """The protocol's own ratio (1e18 is the edge); `None` without debt. For display and audit only."""
-    terms: tuple[int, ...] = ()
+    terms: tuple[tuple[int, ...], ...] = ()
     """Intermediate integers the adapter keeps for its own bounds; no one else reads them."""
 
     @property

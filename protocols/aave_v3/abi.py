@@ -19,30 +19,30 @@ ADDRESSES_PROVIDER = Function("ADDRESSES_PROVIDER()", "address")
 GET_RESERVES_LIST = Function("getReservesList()", "address[]")
 GET_RESERVE_DATA = Function(
     "getReserveData(address)",
-    "uint256",  # configuration
-    "uint128",  # liquidity index, ray
-    "uint128",  # current liquidity rate, ray
-    "uint128",  # variable borrow index, ray
-    "uint128",  # current variable borrow rate, ray
-    "uint128",  # current stable borrow rate, ray
-    "uint40",  # last update timestamp
-    "uint16",  # id
-    "address",  # aToken
-    "address",  # stable debt token
-    "address",  # variable debt token
-    "address",  # interest rate strategy
-    "uint128",  # accrued to treasury
-    "uint128",  # unbacked
+    "uint256,"  # configuration
+    "uint128,"  # liquidity index, ray
+    "uint128,"  # current liquidity rate, ray
+    "uint128,"  # variable borrow index, ray
+    "uint128,"  # current variable borrow rate, ray
+    "uint128,"  # current stable borrow rate, ray
+    "uint40,"  # last update timestamp
+    "uint16,"  # id
+    "address,"  # aToken
+    "address,"  # stable debt token
+    "address,"  # variable debt token
+    "address,"  # interest rate strategy
+    "uint128,"  # accrued to treasury
+    "uint128,"  # unbacked
     "uint128",  # isolation mode total debt
 )
 GET_LIQUIDATION_GRACE_PERIOD = Function("getLiquidationGracePeriod(address)", "uint40")
 GET_USER_CONFIGURATION = Function("getUserConfiguration(address)", "uint256")
 GET_USER_EMODE = Function("getUserEMode(address)", "uint256")
 GET_USER_ACCOUNT_DATA = Function(
-    "getUserAccountData(address)", "uint256", "uint256", "uint256", "uint256", "uint256", "uint256"
+    "getUserAccountData(address)", "uint256,uint256,uint256,uint256,uint256,uint256"
 )
 GET_EMODE_CATEGORY_DATA = Function("getEModeCategoryData(uint8)", "(uint16,uint16,uint16,address,string)")
-GET_EMODE_COLLATERAL_CONFIG = Function("getEModeCategoryCollateralConfig(uint8)", "uint16", "uint16", "uint16")
+GET_EMODE_COLLATERAL_CONFIG = Function("getEModeCategoryCollateralConfig(uint8)", "uint16,uint16,uint16")
 GET_EMODE_COLLATERAL_BITMAP = Function("getEModeCategoryCollateralBitmap(uint8)", "uint128")
 GET_EMODE_LABEL = Function("getEModeCategoryLabel(uint8)", "string")
 
@@ -56,7 +56,7 @@ GET_ASSET_PRICE = Function("getAssetPrice(address)", "uint256")
 # PriceOracleSentinel and its sequencer oracle
 GET_SEQUENCER_ORACLE = Function("getSequencerOracle()", "address")
 GET_GRACE_PERIOD = Function("getGracePeriod()", "uint256")
-LATEST_ROUND_DATA = Function("latestRoundData()", "uint80", "int256", "uint256", "uint256", "uint80")
+LATEST_ROUND_DATA = Function("latestRoundData()", "uint80,int256,uint256,uint256,uint80")
 
 # Tokens
 SCALED_BALANCE_OF = Function("scaledBalanceOf(address)", "uint256")

@@ -25,15 +25,7 @@ class AaveVenue(Market):
 
     def read(self, reader: Reader, owners: Sequence[Address]) -> Book[AaveAccount]:
         """The account of each owner, in bulk; see `read_accounts`."""
-        quotes = Quotes(
-            reader,
-            self.oracle,
-            self.base_currency,
-            self.base_unit,
-            self.fallback_oracle,
-            self.config,
-            self.feeds,
-        )
+        quotes = Quotes(reader, self.oracle, self.config, self.feeds)
         venue, accounts = read_accounts(self, reader, owners, quotes)
         return Book(venue, accounts)
 

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from margin.linear import LinearForm
 from margin.prices import FeedKey
-from margin.units import BPS, RAY
+from margin.units import BPS, RAY, WAD, percent_mul_half_up
 from margin.verdict import Verdict
+from protocols.aave_v3.rules import MulDiv
 
 FLOAT_SHARE = 1e-13
 """Of the gross values: more than the few roundings of 2**-53 in building and summing a float row."""
@@ -36,14 +38,33 @@ class Line:
         """The raw price at these answers."""
         return self.constant_raw if self.feed is None else prices[self.feed]
 
-    def flicker(self, amount_raw: int, price_raw: int) -> int:
-        """By how much, at most, this line's value can lie off a straight (or smooth) one.
+    def terms(self, prices: Mapping[FeedKey, int], debt_value: MulDiv) -> Terms:
+        """The line at these answers."""
+        price = self.price(prices)
+        amount_noise = 2 + INDEX_NOISE_RAY * (self.scaled + self.collateral_raw + self.debt_raw) // RAY
+        return Terms(
+            collateral=self.collateral_raw * price // self.unit,
+            debt=debt_value(self.debt_raw, price, self.unit),
+            threshold_bps=self.threshold_bps,
+            collateral_price_noise=self.collateral_raw // self.unit + 2,
+            debt_price_noise=self.debt_raw // self.unit + 2,
+            time_noise=amount_noise * price // self.unit + 2,
+        )
 
-        One raw unit of price, the roundings of the amount and of its index over time, and the
-        rounding of the value itself; in units of the base currency.
-        """
-        amount_noise = 2 + INDEX_NOISE_RAY * (self.scaled + amount_raw) // RAY
-        return amount_raw // self.unit + amount_noise * price_raw // self.unit + 4
+
+class Terms(NamedTuple):
+    """One line's values in the base currency, and by how much they may lie off a smooth curve.
+
+    Between two price vectors a value leaves its straight line by its own rounding and by that of
+    the price to its raw unit; along time by the rounding of the amount and its index.
+    """
+
+    collateral: int
+    debt: int
+    threshold_bps: int
+    collateral_price_noise: int
+    debt_price_noise: int
+    time_noise: int
 
 
 def linear_form(lines: Sequence[Line], *, truncated_average: bool) -> LinearForm:
@@ -82,16 +103,30 @@ def linear_form(lines: Sequence[Line], *, truncated_average: bool) -> LinearForm
 def least_margin_raw(a: Verdict, b: Verdict, *, truncated_average: bool) -> int:
     """A lower bound of the margin between two verdicts of one account (see `margin.account.Judge`).
 
-    Along prices every value is a straight line, along time collateral is one and debt is convex;
-    so, up to rounding, collateral stays above and debt below the chord between the two ends, and
+    The better of two bounds: `_smooth_bound` where values are large against their roundings,
+    `_step_bound` where they are not.
+    """
+    return max(_smooth_bound(a, b, truncated_average), _step_bound(a, b, truncated_average))
+
+
+def _smooth_bound(a: Verdict, b: Verdict, truncated_average: bool) -> int:
+    """Along prices every value is a straight line, along time collateral is one and debt is convex.
+
+    So, up to rounding, collateral stays above and debt below the chord between the two ends, and
     the margin above the lower end. A truncated average threshold is a ratio of two straight
     lines, which is monotone between the ends: it stays above the lower of the two, floored.
     """
-    (weighted_a, noise_a, noise_weighted_a, noise_debt_a) = a.terms
-    (weighted_b, noise_b, noise_weighted_b, noise_debt_b) = b.terms
-    noise = max(noise_a, noise_b)
-    noise_weighted = max(noise_weighted_a, noise_weighted_b)
-    noise_debt = max(noise_debt_a, noise_debt_b)
+    (at_a, weighted_a), (at_b, weighted_b) = a.terms[0], b.terms[0]
+    noise = noise_weighted = noise_debt = 0
+    for row_a, row_b in zip(a.terms[1:], b.terms[1:], strict=True):
+        line_a, line_b = Terms(*row_a), Terms(*row_b)
+        if at_a == at_b:
+            on_collateral, on_debt = line_a.collateral_price_noise, line_a.debt_price_noise
+        else:
+            on_collateral = on_debt = max(line_a.time_noise, line_b.time_noise)
+        noise += on_collateral
+        noise_weighted += on_collateral * line_a.threshold_bps
+        noise_debt += on_debt
     if not truncated_average:
         return min(a.margin_raw, b.margin_raw) - noise_weighted - BPS * noise_debt - 2
     average_bps = min(
@@ -100,3 +135,32 @@ def least_margin_raw(a: Verdict, b: Verdict, *, truncated_average: bool) -> int:
     )
     lower_end = min(v.assets_raw * average_bps // BPS - v.requirement_raw for v in (a, b))
     return lower_end - noise * average_bps // BPS - noise_debt - 4
+
+
+def _step_bound(a: Verdict, b: Verdict, truncated_average: bool) -> int:
+    """Every value is a staircase that only rises or only falls between the ends, so none leaves them."""
+    least = most = weighted = debt = 0
+    for row_a, row_b in zip(a.terms[1:], b.terms[1:], strict=True):
+        line_a, line_b = Terms(*row_a), Terms(*row_b)
+        low = min(line_a.collateral, line_b.collateral)
+        least += low
+        weighted += low * line_a.threshold_bps
+        most += max(line_a.collateral, line_b.collateral)
+        debt += max(line_a.debt, line_b.debt)
+    support, requirement = compare(least, weighted, most, debt, truncated_average=truncated_average)
+    return support - requirement
+
+
+def compare(
+    collateral: int, weighted: int, divisor: int, debt: int, *, truncated_average: bool
+) -> tuple[int, int]:
+    """Support and requirement from total collateral, its weighted sum, and debt.
+
+    `divisor` is what the weighted sum is averaged over: the collateral itself, or a higher value
+    for a lower bound. The requirement is the smallest support that the division of the health
+    factor, which rounds half up, still takes for 1e18. Source: see `venue`.
+    """
+    if truncated_average:
+        average_bps = weighted // divisor if divisor else 0
+        return percent_mul_half_up(collateral, average_bps), debt - debt // 2 // WAD
+    return weighted, BPS * debt - debt // 2 // WAD

@@ -124,9 +124,7 @@ def liquidate(
             collateral_price * held_raw * pair.debt_unit // (debt_price * pair.collateral_unit), bonus_bps
         )
     fee_bps = collateral_reserve.configuration.protocol_fee_bps
-    fee_raw = (
-        rules.fee_mul(gross_raw - rules.bonus_div_fee(gross_raw, bonus_bps), fee_bps) if fee_bps else 0
-    )
+    fee_raw = rules.fee_mul(gross_raw - rules.bonus_div_fee(gross_raw, bonus_bps), fee_bps) if fee_bps else 0
     if rules.close_factor_by_total and repay_raw < owed_raw and gross_raw < held_raw:
         debt_left = rules.debt_value(owed_raw - repay_raw, debt_price, pair.debt_unit)
         collateral_left = (held_raw - gross_raw) * collateral_price // pair.collateral_unit

@@ -6,14 +6,13 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any, TypeVar
 
-from chain.abi import to_address
 from chain.reader import Call, Reader
 from margin.account import AccountKey
 from margin.basics import ZERO_ADDRESS, Address, Reason, Unread
 from margin.units import RAY
 from protocols.aave_v3 import abi
 from protocols.aave_v3.read_market import Quotes
-from protocols.aave_v3.state import AaveAccount, EMode, Position, Reported, Reserve, StableDebt
+from protocols.aave_v3.state import AaveAccount, EMode, Position, Quote, Reported, Reserve, StableDebt
 from protocols.aave_v3.venue import Market
 from protocols.base import Failed
 
@@ -57,7 +56,7 @@ def read_accounts(
     accounts: dict[Address, list[AaveAccount | Failed]] = {}
     for owner, head in zip(owners, heads, strict=True):
         key = AccountKey(market.id, owner, owner)
-        built = _account(market, key, reserves, head, borrowed[owner], debts[owner])
+        built = _account(market, key, head, borrowed[owner], debts[owner])
         if isinstance(built, AaveAccount):
             built = _unjudgeable(market, built, broken_modes) or built
         if isinstance(built, Unread):
@@ -105,12 +104,12 @@ def _owned_by_token(market: Market, reserve: Reserve) -> bool:
 def _account(
     market: Market,
     key: AccountKey,
-    reserves: Sequence[Reserve],
     head: Sequence[Answer],
     borrowed: Sequence[Reserve],
     debts: Sequence[Answer],
 ) -> AaveAccount | Unread:
     """The account, or why it could not be read: any one missing answer is enough."""
+    reserves = market.reserves.values()
     for answer in (*head, *debts):
         if isinstance(answer, Unread):
             return _because(answer)
@@ -126,9 +125,7 @@ def _account(
             (balance,) = next(owed)
             at_index = market.debt_raw(Position(reserve.id, 0, variable[reserve.id], None), market.timestamp)
             if balance != at_index:
-                return Unread(
-                    Reason.UNSUPPORTED, f"the {reserve.symbol} debt is discounted by its own token"
-                )
+                return Unread(Reason.UNSUPPORTED, f"the {reserve.symbol} debt is discounted by its own token")
         if market.rules.stable_debt:
             (principal,), (rate_ray,), (updated_at,) = next(owed), next(owed), next(owed)
             if principal:
@@ -197,7 +194,7 @@ def _read_emodes(
             source = ZERO_ADDRESS
         else:
             (_, threshold_bps, bonus_bps, raw_source, label) = answers[0][0]
-            source, bitmap = to_address(raw_source), 0
+            source, bitmap = raw_source, 0
         emodes[id_] = EMode(id_, _short(label), threshold_bps, bonus_bps, bitmap, source, None)
     return _with_mode_prices(replace(market, emodes=emodes), quotes), broken
 
@@ -211,9 +208,25 @@ def _with_mode_prices(market: M, quotes: Quotes) -> M:
     }
     if not sources:
         return market
-    quoted = quotes.read(sources)
+    quoted = quotes.read(sources, _mode_factors(market))
     emodes = {id_: replace(mode, quote=quoted.get(mode.price_source)) for id_, mode in market.emodes.items()}
     return replace(market, emodes=emodes, feeds=dict(quotes.feeds), prices=quotes.prices())
+
+
+def _mode_factors(market: Market) -> dict[Address, str]:
+    """A mode's own price source stands for its assets: it loads on their factor where they share one."""
+    found = {}
+    for mode in market.emodes.values():
+        factors = {
+            market.feeds[reserve.quote.feed].base_factor
+            for reserve in market.reserves.values()
+            if reserve.configuration.emode_category == mode.id
+            and isinstance(reserve.quote, Quote)
+            and reserve.quote.feed is not None
+        }
+        if len(factors) == 1:
+            found[mode.price_source] = factors.pop()
+    return found
 
 
 def _short(label: str) -> str:

@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from chain.abi import to_address
-from chain.erc20 import read_tokens
+from chain.erc20 import TokenCache
 from chain.oracles import FeedAnswer, read_feeds
 from chain.reader import Call, Reader
 from margin.basics import ZERO_ADDRESS, Address, Reason, Unread
@@ -14,7 +13,7 @@ from margin.errors import ReadError, VenueError
 from margin.prices import Feed, FeedKey, Prices
 from protocols.aave_v3 import abi
 from protocols.aave_v3.rules import RULES_BY_REVISION
-from protocols.aave_v3.state import Configuration, Quote, Reserve, Sentinel
+from protocols.aave_v3.state import Configuration, Oracle, Quote, Reserve, Sentinel
 from protocols.aave_v3.venue import Market
 from protocols.base import VenueConfig
 
@@ -28,7 +27,7 @@ def read_market(reader: Reader, config: VenueConfig) -> Market:
     `ReadError` when a value that all accounts depend on could not be read.
     """
     provider = config.addresses[PROVIDER]
-    pool, oracle, sentinel = _entry_points(reader, config, provider)
+    pool, oracle_address, sentinel = _entry_points(reader, config, provider)
     head = _strict(
         reader,
         config,
@@ -36,26 +35,27 @@ def read_market(reader: Reader, config: VenueConfig) -> Market:
             Call(pool, abi.POOL_REVISION),
             Call(pool, abi.ADDRESSES_PROVIDER),
             Call(pool, abi.GET_RESERVES_LIST),
-            Call(oracle, abi.BASE_CURRENCY),
-            Call(oracle, abi.BASE_CURRENCY_UNIT),
-            Call(oracle, abi.GET_FALLBACK_ORACLE),
+            Call(oracle_address, abi.BASE_CURRENCY),
+            Call(oracle_address, abi.BASE_CURRENCY_UNIT),
+            Call(oracle_address, abi.GET_FALLBACK_ORACLE),
         ],
     )
     (revision,), (own_provider,), (tokens,), (base_currency,), (base_unit,), (fallback,) = head
-    if to_address(own_provider) != provider:
+    if own_provider != provider:
         raise VenueError(config.id, f"the pool {pool} belongs to another addresses provider")
     rules = RULES_BY_REVISION.get(revision)
     if rules is None:
         raise VenueError(config.id, f"pool revision {revision} is not a version of Aave v3 known here")
-    assets = [to_address(token) for token in tokens]
-    quotes = Quotes(reader, oracle, to_address(base_currency), base_unit, to_address(fallback), config)
+    assets: list[Address] = list(tokens)
+    oracle = Oracle(oracle_address, base_currency, base_unit, fallback)
+    quotes = Quotes(reader, oracle, config)
     reserve_data = _strict(reader, config, [Call(pool, abi.GET_RESERVE_DATA, (a,)) for a in assets])
     graces = (
         _strict(reader, config, [Call(pool, abi.GET_LIQUIDATION_GRACE_PERIOD, (a,)) for a in assets])
         if rules.grace_period
         else [(0,)] * len(assets)
     )
-    symbols = {token: meta.symbol for token, meta in read_tokens(reader, assets).items()}
+    symbols = {token.address: token.symbol for token in TokenCache().read(reader, assets)}
     quoted = quotes.read({asset: symbols[asset] for asset in assets})
     reserves = [
         _reserve(asset, symbols[asset], data, grace_until, quoted[asset])
@@ -73,9 +73,6 @@ def read_market(reader: Reader, config: VenueConfig) -> Market:
         feeds=quotes.feeds,
         prices=quotes.prices(),
         sentinel=_sentinel(reader, config, sentinel) if rules.sentinel and sentinel else None,
-        base_currency=to_address(base_currency),
-        base_unit=base_unit,
-        fallback_oracle=to_address(fallback),
     )
 
 
@@ -98,9 +95,9 @@ def _entry_points(
             if answer.reason in (Reason.REVERTED, Reason.MALFORMED):
                 raise VenueError(config.where, f"{provider} is not an Aave v3 addresses provider")
             raise ReadError(config.id, answer)
-        found.append(to_address(answer[0]))
+        found.append(answer[0])
     pool, oracle, sentinel = found
-    if pool == ZERO_ADDRESS or oracle == ZERO_ADDRESS:
+    if ZERO_ADDRESS in (pool, oracle):
         raise VenueError(config.id, "the addresses provider names no pool or no price oracle")
     return pool, oracle, None if sentinel == ZERO_ADDRESS else sentinel
 
@@ -125,9 +122,9 @@ def _reserve(
         id=data[7],
         token=token,
         symbol=symbol,
-        a_token=to_address(data[8]),
-        stable_debt_token=to_address(data[9]),
-        variable_debt_token=to_address(data[10]),
+        a_token=data[8],
+        stable_debt_token=data[9],
+        variable_debt_token=data[10],
         configuration=Configuration.decode(data[0]),
         liquidity_index_ray=data[1],
         liquidity_rate_ray=data[2],
@@ -143,9 +140,7 @@ def _sentinel(reader: Reader, config: VenueConfig, address: Address) -> Sentinel
     (oracle,), (grace_s,) = _strict(
         reader, config, [Call(address, abi.GET_SEQUENCER_ORACLE), Call(address, abi.GET_GRACE_PERIOD)]
     )
-    ((_, answer, _, since, _),) = _strict(
-        reader, config, [Call(to_address(oracle), abi.LATEST_ROUND_DATA)]
-    )
+    ((_, answer, _, since, _),) = _strict(reader, config, [Call(oracle, abi.LATEST_ROUND_DATA)])
     return Sentinel(address, answer, since, grace_s)
 
 
@@ -160,18 +155,12 @@ class Quotes:
     def __init__(
         self,
         reader: Reader,
-        oracle: Address,
-        base_currency: Address,
-        base_unit: int,
-        fallback: Address,
+        oracle: Oracle,
         config: VenueConfig,
         known: Mapping[FeedKey, Feed] | None = None,
     ) -> None:
         self._reader = reader
         self._oracle = oracle
-        self._base_currency = base_currency
-        self._base_unit = base_unit
-        self._fallback = fallback
         self._config = config
         self.feeds: dict[FeedKey, Feed] = dict(known or {})
 
@@ -179,20 +168,30 @@ class Quotes:
         """The raw answers of all feeds met so far."""
         return Prices({key: feed.answer_raw for key, feed in self.feeds.items()})
 
-    def read(self, assets: Mapping[Address, str]) -> dict[Address, Quote | Unread]:
-        """The quote of each asset (address → symbol), in bulk."""
+    def read(
+        self, assets: Mapping[Address, str], factors: Mapping[Address, str] | None = None
+    ) -> dict[Address, Quote | Unread]:
+        """The quote of each asset (address → symbol), in bulk; `factors` where the tokens' own do not say."""
         answers = self._reader.read(
-            [Call(self._oracle, abi.GET_ASSET_PRICE, (a,)) for a in assets]
-            + [Call(self._oracle, abi.GET_SOURCE_OF_ASSET, (a,)) for a in assets]
+            [Call(self._oracle.address, abi.GET_ASSET_PRICE, (a,)) for a in assets]
+            + [Call(self._oracle.address, abi.GET_SOURCE_OF_ASSET, (a,)) for a in assets]
         )
         prices, sources = answers[: len(assets)], answers[len(assets) :]
         addresses = {
-            asset: source if isinstance(source, Unread) else to_address(source[0])
+            asset: source if isinstance(source, Unread) else source[0]
             for asset, source in zip(assets, sources, strict=True)
         }
-        answered = read_feeds(self._reader, _distinct(addresses.values()))
+        feeds = _distinct(addresses.values())
+        answered = dict(zip(feeds, read_feeds(self._reader, feeds), strict=True))
         return {
-            asset: self._quote(asset, symbol, price, addresses[asset], answered)
+            asset: self._quote(
+                asset,
+                symbol,
+                price,
+                addresses[asset],
+                answered,
+                (factors or {}).get(asset) or self._config.factor(asset),
+            )
             for (asset, symbol), price in zip(assets.items(), prices, strict=True)
         }
 
@@ -203,9 +202,10 @@ class Quotes:
         price: tuple[Any, ...] | Unread,
         source: Address | Unread,
         answered: Mapping[Address, FeedAnswer | Unread],
+        factor: str,
     ) -> Quote | Unread:
-        if asset == self._base_currency:
-            return Quote(None, self._base_unit)
+        if asset == self._oracle.base_currency:
+            return Quote(None, self._oracle.base_unit)
         if isinstance(price, Unread):
             if price.reason is Reason.REVERTED:
                 return Unread(Reason.ORACLE, f"the oracle has no price for {symbol}")
@@ -221,27 +221,20 @@ class Quotes:
         if answer is not None and answer.answer_raw > 0:
             if answer.answer_raw != price_raw:
                 return Unread(Reason.ORACLE, f"the oracle's price for {symbol} is not its source's answer")
-            return self._keep(FeedKey(source), source, asset, symbol, price_raw, answer.updated_at)
-        return self._keep(FeedKey(f"{self._fallback}/{asset}"), self._fallback, asset, symbol, price_raw, None)
-
-    def _keep(
-        self,
-        key: FeedKey,
-        address: Address,
-        asset: Address,
-        symbol: str,
-        price_raw: int,
-        updated_at: int | None,
-    ) -> Quote:
-        """A feed shared by reserves loads on the factor of the first of them."""
+            key, address, updated_at = FeedKey(source), source, answer.updated_at
+        else:
+            address, updated_at = self._oracle.fallback, None
+            key = FeedKey(f"{address}/{asset}")
         known = self.feeds.get(key)
+        names = known.asset.split("+") if known else []
         self.feeds[key] = Feed(
             key=key,
             address=address,
-            asset=f"{known.asset}+{symbol}" if known else symbol,
+            asset="+".join(names if symbol in names else [*names, symbol]),
             answer_raw=price_raw,
-            decimals=len(str(self._base_unit)) - 1,
-            base_factor=known.base_factor if known else self._config.factor(asset),
+            decimals=len(str(self._oracle.base_unit)) - 1,
+            # A feed shared by reserves loads on the factor of the first of them.
+            base_factor=known.base_factor if known else factor,
             quote_factor=None,
             updated_at=updated_at,
         )

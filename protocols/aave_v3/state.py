@@ -66,6 +66,19 @@ class Quote:
 
 
 @dataclass(frozen=True, slots=True)
+class Oracle:
+    """The pool's AaveOracle and what never changes with prices."""
+
+    address: Address
+    base_currency: Address
+    """Zero for the US dollar."""
+    base_unit: int
+    """One unit of the base currency: 1e8 for markets in USD."""
+    fallback: Address
+    """Asked where a source has no positive answer; zero where there is none."""
+
+
+@dataclass(frozen=True, slots=True)
 class Reserve:
     """One asset of the pool, as its last state update left it."""
 

@@ -15,16 +15,16 @@ from margin.basics import ZERO_ADDRESS, Address, BlockRef, Unread
 from margin.legs import CollateralLeg, DebtLeg
 from margin.linear import LinearForm
 from margin.prices import Feed, FeedKey, Prices
-from margin.units import BPS, WAD
+from margin.units import BPS
 from margin.verdict import Verdict
 from protocols.aave_v3.interest import (
     compounded_interest_ray,
     debt_index_ray,
     income_index_ray,
 )
-from protocols.aave_v3.linear import Line, least_margin_raw, linear_form
+from protocols.aave_v3.linear import Line, compare, least_margin_raw, linear_form
 from protocols.aave_v3.rules import Rules
-from protocols.aave_v3.state import AaveAccount, EMode, Position, Quote, Reserve, Sentinel
+from protocols.aave_v3.state import AaveAccount, EMode, Oracle, Position, Quote, Reserve, Sentinel
 
 PRICE_OVERFLOW_GUARD = 10**18
 """Room for one more token unit in the pool's products of price and amount (LiquidationLogic.sol)."""
@@ -37,7 +37,7 @@ class Market:
     id: str
     block: BlockRef
     pool: Address
-    oracle: Address
+    oracle: Oracle
     revision: int
     rules: Rules
     reserves: Mapping[int, Reserve]
@@ -48,11 +48,6 @@ class Market:
     prices: Prices
     """Today's raw answers of those feeds."""
     sentinel: Sentinel | None
-    base_currency: Address
-    base_unit: int
-    """One unit of the base currency: 1e8 for markets in USD."""
-    fallback_oracle: Address
-    """Asked where a source has no positive answer; zero where there is none."""
 
     @property
     def timestamp(self) -> int:
@@ -62,7 +57,7 @@ class Market:
     @property
     def usd_per_unit(self) -> float | None:
         """The numeraire is the US dollar where the oracle's base currency is no token; else unknown."""
-        return 1 / self.base_unit if self.base_currency == ZERO_ADDRESS else None
+        return 1 / self.oracle.base_unit if self.oracle.base_currency == ZERO_ADDRESS else None
 
     def quote(self, account: AaveAccount, reserve: Reserve) -> Quote | Unread:
         """Where the pool takes the price of a reserve from, for this account.
@@ -157,52 +152,33 @@ class Market:
         10_000 before the comparison. Rounding and order are the version's own (see `rules`).
         """
         prices = self.prices if prices is None else prices
-        lines = self.lines(account, self.timestamp if at is None else at)
-        return self.judge(lines, prices)
-
-    def judge(self, lines: list[Line], prices: Mapping[FeedKey, int]) -> Verdict:
-        """The verdict over terms that are already accrued to their timestamp."""
-        collateral = weighted = debt = noise = noise_weighted = noise_debt = 0
-        for line in lines:
-            price = line.price(prices)
-            if line.collateral_raw:
-                value = line.collateral_raw * price // line.unit
-                collateral += value
-                weighted += value * line.threshold_bps
-                flicker = line.flicker(line.collateral_raw, price)
-                noise += flicker
-                noise_weighted += flicker * line.threshold_bps
-            if line.debt_raw:
-                debt += self.rules.debt_value(line.debt_raw, price, line.unit)
-                noise_debt += line.flicker(line.debt_raw, price)
-        if self.rules.truncated_average:
-            average_bps = weighted // collateral if collateral else 0
-            support = units.percent_mul_half_up(collateral, average_bps)
-            requirement = debt - debt // 2 // WAD
-            health = units.wad_div_half_up(support, debt) if debt else None
-        else:
-            support = weighted
-            requirement = BPS * debt - debt // 2 // WAD
-            health = units.wad_div_half_up(weighted, debt) // BPS if debt else None
+        at = self.timestamp if at is None else at
+        rows = [line.terms(prices, self.rules.debt_value) for line in self.lines(account, at)]
+        collateral = sum(row.collateral for row in rows)
+        weighted = sum(row.collateral * row.threshold_bps for row in rows)
+        debt = sum(row.debt for row in rows)
+        truncated = self.rules.truncated_average
+        support, requirement = compare(collateral, weighted, collateral, debt, truncated_average=truncated)
+        health = units.wad_div_half_up(support, debt) if debt else None
         return Verdict(
             support_raw=support,
             requirement_raw=requirement,
             assets_raw=collateral,
             liabilities_raw=debt,
-            health_factor_wad=health,
-            terms=(weighted, noise, noise_weighted, noise_debt),
+            health_factor_wad=health if health is None or truncated else health // BPS,
+            terms=((at, weighted), *rows),
         )
 
     def average_threshold_bps(self, verdict: Verdict) -> int:
         """`currentLiquidationThreshold` as `getUserAccountData` gives it: truncated in every version."""
-        return verdict.terms[0] // verdict.assets_raw if verdict.assets_raw else 0
+        return verdict.terms[0][1] // verdict.assets_raw if verdict.assets_raw else 0
 
     def linear(self, account: AaveAccount, at: int | None = None) -> LinearForm:
         """The linear form at a timestamp, in the scale of `verdict`."""
         lines = self.lines(account, self.timestamp if at is None else at)
         return linear_form(lines, truncated_average=self.rules.truncated_average)
 
-    def least_margin(self, account: AaveAccount, a: Verdict, b: Verdict) -> int:
+    def least_margin(self, a: Verdict, b: Verdict) -> int:
         """See `margin.account.Judge`."""
         return least_margin_raw(a, b, truncated_average=self.rules.truncated_average)
 

@@ -97,6 +97,9 @@ def _deployment(entry: Mapping[str, Any], where: str) -> Deployment:
 @cache
 def books() -> Mapping[int, ChainBook]:
     """Every chain of the address book, by chain id."""
-    files = sorted((f for f in resources.files(__name__).iterdir() if f.name.endswith(".toml")), key=lambda f: f.name)
-    found = [parse(f"protocols/deployments/{file.name}", file.read_text(encoding="utf-8")) for file in files]
+    files = [file for file in resources.files(__name__).iterdir() if file.name.endswith(".toml")]
+    found = [
+        parse(f"protocols/deployments/{file.name}", file.read_text(encoding="utf-8"))
+        for file in sorted(files, key=lambda file: file.name)
+    ]
     return {book.chain_id: book for book in found}
