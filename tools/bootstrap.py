@@ -220,7 +220,9 @@ def run(command: Command, *, may_fail: bool = False, cwd: Path = ROOT) -> bool:
         begin = log.tell()
         try:
             env, nothing = environment(), subprocess.DEVNULL
-            subprocess.run(command, cwd=cwd, env=env, stdin=nothing, stdout=log, stderr=log, check=True)
+            subprocess.run(
+                command, cwd=cwd, env=env, stdin=nothing, stdout=log, stderr=log, check=True, close_fds=False
+            )
         except OSError as error:
             log.write(f"{error}\n".encode())
         except subprocess.CalledProcessError:
@@ -244,8 +246,9 @@ def environment() -> dict[str, str]:
 
 @contextmanager
 def only_one_at_a_time() -> Iterator[None]:
-    """Wait for another set-up of the same checkout to finish."""
+    """Wait for another set-up of the same checkout to finish, down to what a killed one left running."""
     with Path(__file__).open("rb") as held:
+        os.set_inheritable(held.fileno(), True)
         try:
             fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
