@@ -127,3 +127,20 @@ def test_a_build_that_fails_leaves_nothing(own_cache: Path) -> None:
     with pytest.raises(LocalnetError, match="stopped"):
         build_directory(cache_dir() / "entry", build)
     assert list(own_cache.iterdir()) == []
+
+
+@pytest.mark.parametrize(("version", "serves"), [(packages.ANVIL_VERSION, True), ("1.7.10", False)])
+def test_where_no_anvil_is_pinned_one_on_path_of_that_version_serves(
+    version: str, serves: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(packages, "ANVIL", {})
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(LocalnetError, match=r"put anvil 1\.7\.1 on PATH"):
+        packages.anvil_binary()
+    (tmp_path / "anvil").write_text(f"#!/bin/sh\necho anvil Version: {version}-stable\n")
+    (tmp_path / "anvil").chmod(0o755)
+    if serves:
+        assert packages.anvil_binary() == tmp_path / "anvil"
+    else:
+        with pytest.raises(LocalnetError, match="another version"):
+            packages.anvil_binary()
