@@ -28,6 +28,11 @@ class Reverted(Unread):
 
 
 @dataclass(frozen=True, slots=True)
+class Garbled(Unread):
+    """The contract's own answer is not what its function should give; no fault of the node."""
+
+
+@dataclass(frozen=True, slots=True)
 class Again(Unread):
     """One answer of a batch that this endpoint could not give now; another, or a moment, may."""
 

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from chain.abi import AbiError, Function
+from chain.answers import Garbled, Reverted
 from chain.reader import Call, Reader, decoded
 from chain.text import clean, short
 from margin.basics import Address, Reason, Unread
@@ -14,8 +15,6 @@ SYMBOL = Function("symbol()", "string")
 DECIMALS = Function("decimals()", "uint256")
 MOST_DECIMALS = 77
 """10^77 is the last power of ten below 2^256."""
-_CALL_ITSELF = frozenset({Reason.REVERTED, Reason.MALFORMED})
-"""The token's own answer, and so the same tomorrow; a node recovers, and an empty address may get code."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +51,8 @@ class TokenCache:
 
 
 def _lasting(answer: object) -> bool:
-    return not isinstance(answer, Unread) or answer.reason in _CALL_ITSELF
+    """True for the token's own answer. A node recovers, and an empty address may get code."""
+    return not isinstance(answer, Unread) or isinstance(answer, Reverted | Garbled)
 
 
 def _symbol(address: Address, raw: bytes | Unread) -> str:
@@ -74,5 +74,7 @@ def _decimals(address: Address, answer: tuple[int, ...] | Unread) -> int | Unrea
         return answer
     places = answer[0]
     if places > MOST_DECIMALS:
-        return Unread(Reason.MALFORMED, f"decimals at {address}: {str(places)[:30]} is no number of decimals")
+        return Garbled(
+            Reason.MALFORMED, f"decimals at {address}: {str(places)[:30]} is no number of decimals"
+        )
     return places

@@ -69,7 +69,7 @@ class Asker:
         best = Means(traits.means or Means.BATCH)
         if self._only is not None:
             best = self._only
-        return Means.SINGLE if best is Means.BATCH and traits.batch_limit == 1 else best
+        return Means.SINGLE if best is Means.BATCH and not turn.takes_batches else best
 
     def bulk(self, turn: Turn, calls: Sequence[RawCall]) -> list[Outcome]:
         """One bulk call of all `calls` by the node's best means."""

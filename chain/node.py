@@ -19,6 +19,11 @@ _BATCH_BYTES = 1_500_000
 """Anvil and many providers take 2 MB of body."""
 _REFUSALS = 3
 """Batches refused in a row before an endpoint is taken for one that takes none."""
+_NO_BATCH_S = 600.0
+"""How long such an endpoint is asked singly, before a batch is tried again."""
+_ONE_QUESTION = frozenset({Reason.UNSUPPORTED, Reason.RPC_ERROR, Reason.BLOCK_NOT_FOUND})
+"""Errors that may be about the one question; others are the endpoint's, and would hit the next one too."""
+_IN_A_ROW = 5
 _NO_BATCH_STATUS = (400, 404, 405, 415, 500, 501)
 
 
@@ -28,6 +33,8 @@ class Traits:
 
     batch_limit: int = _BATCH_LIMIT
     batch_refusals: int = 0
+    singly_until: float = 0.0
+    """No batch is sent until then, on the clock of the turns."""
     eip1898: bool | None = None
     """Whether `eth_call` takes a block by hash; None until tried."""
     means: str | None = None
@@ -131,6 +138,11 @@ class Turn:
                 answers += [left] * (len(asks) - len(answers))
         return answers
 
+    @property
+    def takes_batches(self) -> bool:
+        """False for a while after the node has refused several batches in a row."""
+        return self.clock() >= self.node.traits.singly_until
+
     def _slice(self, asks: Sequence[Ask], start: int) -> Sequence[Ask]:
         size, end = 0, start
         while end < len(asks) and end - start < self.node.traits.batch_limit:
@@ -143,8 +155,8 @@ class Turn:
     def _part(self, asks: Sequence[Ask]) -> list[object]:
         """A batch of one post, or single posts where the node refuses batches."""
         traits = self.node.traits
-        if len(asks) == 1:
-            return [self.request(*asks[0])]
+        if len(asks) == 1 or not self.takes_batches:
+            return self.singly(asks)
         try:
             answer, first = self._post(asks, batch=True)
             if isinstance(answer, list):
@@ -158,33 +170,41 @@ class Turn:
             verdict = judge(self.node.label, error, self.node.endpoint.secrets)
             if isinstance(verdict, Throttled | TooBig):
                 raise verdict
+            traits.batch_refusals += 1
         except TooBig:
-            traits.batch_limit = max(1, len(asks) // 2)
-            return self.batch(asks)
+            if len(asks) > 2:
+                traits.batch_limit = len(asks) // 2
+                return self.batch(asks)
         except HttpRefused as refusal:
             if refusal.status not in _NO_BATCH_STATUS:
                 raise
+            traits.batch_refusals += 1
         except EndpointError as failure:
             if failure.unread.reason is Reason.TIMEOUT:
                 # Heavy calls, or a dead node: the next attempt asks for much less at once.
                 traits.batch_limit = max(2, len(asks) // 8)
             raise
-        traits.batch_refusals += 1
         if traits.batch_refusals >= _REFUSALS:
-            traits.batch_limit = 1
+            traits.singly_until, traits.batch_refusals = self.clock() + _NO_BATCH_S, 0
         return self.singly(asks)
 
     def singly(self, asks: Sequence[Ask]) -> list[object]:
         """As `batch`, with one post an ask."""
         answers: list[object] = []
+        in_a_row = 0
         for ask in asks:
             try:
                 answers.append(self.request(*ask))
+                in_a_row = 0
             except EndpointError as failure:
-                if not answers:
-                    raise
                 left = Again(failure.unread.reason, failure.unread.detail)
-                return answers + [left] * (len(asks) - len(answers))
+                in_a_row += 1
+                of_endpoint = left.reason not in _ONE_QUESTION or isinstance(failure, HttpRefused)
+                if of_endpoint or in_a_row == _IN_A_ROW:
+                    if not any(not isinstance(answer, Again) for answer in answers):
+                        raise
+                    return answers + [left] * (len(asks) - len(answers))
+                answers.append(left)
         return answers
 
     def _matched(self, answer: list[Any], first: int, count: int) -> list[object]:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from chain.abi import Function
+from chain.answers import Garbled, Reverted
 from chain.reader import Call, Reader
 from chain.text import clean
 from margin.basics import Address, Reason, Unread
@@ -16,7 +17,6 @@ LATEST_ROUND = Function("latestRoundData()", "uint80,int256,uint256,uint256,uint
 DECIMALS = Function("decimals()", "uint8")
 DESCRIPTION = Function("description()", "string")
 _PARTS = (LATEST_ANSWER, LATEST_ROUND, DECIMALS, DESCRIPTION)
-_NOT_OFFERED = frozenset({Reason.REVERTED, Reason.NO_CODE, Reason.MALFORMED})
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +48,8 @@ def read_feeds(reader: Reader, addresses: Sequence[Address]) -> list[FeedAnswer 
 def _feed(address: Address, parts: Sequence[tuple[Any, ...] | Unread]) -> FeedAnswer | Unread:
     for part in parts:
         # A part that the node failed to give is not one that the source lacks.
-        if isinstance(part, Unread) and part.reason not in _NOT_OFFERED:
+        own = isinstance(part, Reverted | Garbled)
+        if isinstance(part, Unread) and not own and part.reason is not Reason.NO_CODE:
             return part
     answer, round_, decimals, description = (None if isinstance(part, Unread) else part for part in parts)
     if answer is None and round_ is None:

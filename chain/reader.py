@@ -9,7 +9,7 @@ from functools import partial
 from typing import Any
 
 from chain.abi import AbiError, Function
-from chain.answers import Reverted, TooBig
+from chain.answers import Garbled, Reverted, TooBig
 from chain.means import Asker, Left, Means, Outcome, RawCall
 from chain.rpc import Rpc
 from margin.basics import Address, BlockRef, Reason, Unread
@@ -55,7 +55,8 @@ class Reader:
         """Per call its decoded outputs, or why they could not be had.
 
         A refusal is `Reverted` (with its data), an empty answer where outputs were expected NO_CODE,
-        an answer that does not decode MALFORMED. Raises `AbiError` for arguments that do not fit.
+        a contract's answer that does not decode `Garbled`; these are the contract's own, anything else
+        is the node's failure. Raises `AbiError` for arguments that do not fit.
         """
         raw = self.raw([(call.target, call.function.encode(*call.args)) for call in calls],
                        [call.function.mutates for call in calls])  # fmt: skip
@@ -136,4 +137,4 @@ def decoded(call: Call, answer: bytes | Unread) -> tuple[Any, ...] | Unread:
     try:
         return call.function.decode(answer)
     except AbiError as error:
-        return Unread(Reason.MALFORMED, f"{call}: {error}")
+        return Garbled(Reason.MALFORMED, f"{call}: {error}")

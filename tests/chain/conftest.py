@@ -19,7 +19,9 @@ from tests.faults import FaultProxy
 MakeRpc = Callable[..., Rpc]
 
 
-def furnished(anvil: Anvil) -> None:
+def furnish(anvil: Anvil) -> None:
+    # As much gas as a real block has: a call that burns all of it is over in milliseconds.
+    anvil.request("evm_setBlockGasLimit", hex(30_000_000))
     for address, code in CONTRACTS.items():
         anvil.set_code(address, code)
     anvil.set_code(MULTICALL3, bytes.fromhex((Path(__file__).parent / "multicall3.hex").read_text()[2:]))
@@ -36,7 +38,7 @@ def head_of(anvil: Anvil) -> BlockRef:
 @pytest.fixture(scope="session")
 def node() -> Iterator[Anvil]:
     with Anvil.start() as anvil:
-        furnished(anvil)
+        furnish(anvil)
         yield anvil
 
 

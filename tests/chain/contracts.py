@@ -9,6 +9,7 @@ from margin.basics import Address
 _OPCODES = program.OPCODES | {
     "SUB": 0x03,
     "GT": 0x11,
+    "EQ": 0x14,
     "KECCAK": 0x20,
     "SLOAD": 0x54,
     "SSTORE": 0x55,

@@ -184,14 +184,14 @@ def test_a_call_that_burns_all_gas_changes_no_neighbour(
 def test_heavy_calls_are_spread_over_several_bulk_calls(
     make_rpc: MakeRpc, proxy: FaultProxy, block: BlockRef
 ) -> None:
-    # 40 million gas each, 30 of them: above the node's billion, and each below its share of a sixteenth.
+    # 1.6 million gas each, 30 of them: above the node's 30 million, and each below its share of a sixteenth.
     reader = Reader(make_rpc(proxy.url), block)
     assert reader.means is Means.PROGRAM
     before = proxy.posts
-    assert reader.read([Call(HEAVY, WORD, (10**6,))] * 30) == [(9,)] * 30
+    assert reader.read([Call(HEAVY, WORD, (40_000,))] * 30) == [(9,)] * 30
     assert 2 <= proxy.posts - before <= 4
     # Above the share: the program gives up on it, alone it goes through.
-    assert reader.read([Call(HEAVY, WORD, (2 * 10**6,)), Call(ECHO, WORD, (1,))]) == [(9,), (8,)]
+    assert reader.read([Call(HEAVY, WORD, (80_000,)), Call(ECHO, WORD, (1,))]) == [(9,), (8,)]
 
 
 def test_long_answers_are_had_too(make_rpc: MakeRpc, proxy: FaultProxy, block: BlockRef) -> None:
