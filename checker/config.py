@@ -90,7 +90,9 @@ class Config:
 
     def _single(self, name: str) -> Wallet:
         if not LOOKS_LIKE_ADDRESS.fullmatch(name):
-            raise ConfigError(f"wallet {ascii(name[:80])}", f"no address, and no label in {self.source or 'a config file'}")
+            raise ConfigError(
+                f"wallet {name[:80]!a}", f"no address, and no label in {self.source or 'a config file'}"
+            )
         try:
             return Wallet(None, (to_address(name),), self.bands)
         except BadAddress as error:
@@ -181,13 +183,18 @@ def _where(source: str, *place: str | int) -> str:
 def _config(document: Document, source: str) -> Config:
     bands = document.bands.value().over(DEFAULT_BANDS)
     wallets = [
-        Wallet(w.label, tuple(dict.fromkeys(w.addresses)), w.bands.value().over(bands)) for w in document.wallets
+        Wallet(w.label, tuple(dict.fromkeys(w.addresses)), w.bands.value().over(bands))
+        for w in document.wallets
     ]
     labels = [wallet.label for wallet in wallets]
     for at, label in enumerate(labels):
         if label is not None and label in labels[:at]:
-            raise ConfigError(_where(source, "wallets", at, "label"), f'"{label}" is the label of another wallet')
-    entries = [_venue(entry, _where(source, "venues", at), document) for at, entry in enumerate(document.venues)]
+            raise ConfigError(
+                _where(source, "wallets", at, "label"), f'"{label}" is the label of another wallet'
+            )
+    entries = [
+        _venue(entry, _where(source, "venues", at), document) for at, entry in enumerate(document.venues)
+    ]
     by_address, by_symbol = _factors(document.factors, source)
     chains = tuple(
         _chain(name, table, _where(source, "chains", name), [e for c, e in entries if c == name])
@@ -215,7 +222,8 @@ def _venue(entry: VenueTable, where: str, document: Document) -> tuple[str, Venu
     adapter = adapters().get(entry.protocol)
     if adapter is None:
         raise ConfigError(
-            f"{where}.protocol", f"no protocol {_one_line(entry.protocol)[:80]!r}; there are {', '.join(adapters())}"
+            f"{where}.protocol",
+            f"no protocol {_one_line(entry.protocol)[:80]!r}; there are {', '.join(adapters())}",
         )
     addresses = entry.model_extra or {}
     for key in adapter.address_keys:

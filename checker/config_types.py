@@ -136,7 +136,9 @@ def _smtp(value: Any, info: ValidationInfo) -> SecretStr:
     url, scheme, host, query = _split(value, info)
     encrypted = scheme == "smtps" or (scheme == "smtp" and query.get("starttls") == ["true"])
     if not host or not (encrypted or (scheme == "smtp" and is_loopback(host))):
-        raise wrong("expected smtps://… or smtp://…?starttls=true (plain smtp:// is accepted on loopback only)")
+        raise wrong(
+            "expected smtps://… or smtp://…?starttls=true (plain smtp:// is accepted on loopback only)"
+        )
     return SecretStr(url)
 
 

@@ -60,7 +60,7 @@ class BlockChoice:
             if not equals:
                 every.append(spec)
             elif chain not in chains:
-                raise ConfigError("--block", f"no chain {ascii(chain[:80])} is configured")
+                raise ConfigError("--block", f"no chain {chain[:80]!a} is configured")
             else:
                 by_chain[chain] = spec
         if len(every) > 1:
@@ -74,7 +74,9 @@ class BlockChoice:
         return self.by_chain.get(chain, self.every)
 
 
-def read_chains(config: Config, owners: Sequence[Address], blocks: BlockChoice, say: Say) -> tuple[ChainReading, ...]:
+def read_chains(
+    config: Config, owners: Sequence[Address], blocks: BlockChoice, say: Say
+) -> tuple[ChainReading, ...]:
     """Every configured chain, side by side, in the order of the configuration.
 
     Raises `ConfigError` for what is the user's to mend: a wrong chain id, a venue that is not there,
@@ -83,10 +85,14 @@ def read_chains(config: Config, owners: Sequence[Address], blocks: BlockChoice, 
     if not config.chains:
         raise ConfigError(config.source or "configuration", "no chain: add [chains.NAME] or --rpc CHAIN=URL")
     with ThreadPoolExecutor(min(8, len(config.chains))) as pool:
-        readings = tuple(pool.map(lambda c: _read_chain(c, config, owners, blocks.of(c.name), say), config.chains))
+        readings = tuple(
+            pool.map(lambda c: _read_chain(c, config, owners, blocks.of(c.name), say), config.chains)
+        )
     if not any(reading.venues or reading.unread for reading in readings):
         known = ", ".join(f"{r.chain} (chain id {r.block.chain_id})" for r in readings if r.block)
-        raise ConfigError(config.source or "configuration", f"the address book knows no venue on {known}: add [[venues]]")
+        raise ConfigError(
+            config.source or "configuration", f"the address book knows no venue on {known}: add [[venues]]"
+        )
     return readings
 
 
@@ -103,7 +109,9 @@ def _read_chain(chain: Chain, config: Config, owners: Sequence[Address], spec: s
                 return _nothing(chain.name, known, failure.unread, rpc.requests)
             known = places(chain, block.chain_id, config)
             reader = Reader(rpc, block)
-            venues = tuple(VenueReading(place, _read_venue(place, reader, owners, spec, say)) for place in known)
+            venues = tuple(
+                VenueReading(place, _read_venue(place, reader, owners, spec, say)) for place in known
+            )
             try:
                 if _names_hash(spec) or still_canonical(rpc, block):
                     return ChainReading(chain.name, block, venues, None, rpc.requests)
@@ -130,7 +138,9 @@ def _refuse_mistakes(chain: Chain, unread: Unread) -> None:
         raise ConfigError("--block", unread.detail)
 
 
-def _read_venue(place: Place, reader: Reader, owners: Sequence[Address], spec: str, say: Say) -> Book[Any] | Unread:
+def _read_venue(
+    place: Place, reader: Reader, owners: Sequence[Address], spec: str, say: Say
+) -> Book[Any] | Unread:
     say(f"{place.id}: reading {len(owners)} owners at block {reader.block.number}")
     try:
         book = place.adapter.open(reader, place.config).read(reader, owners)

@@ -60,9 +60,7 @@ def places(chain: Chain, chain_id: int | None, config: Config) -> tuple[Place, .
 
 
 def _factors(book: ChainBook | None, config: Config) -> dict[Address, str]:
-    """The factor behind each token: the user's word by address, by symbol of a known token, then the book's."""
+    """The factor behind each token: the user's word by address, then by a known symbol, then the book's."""
     tokens = book.tokens if book is not None else ()
     known = {token.address: config.factors_by_symbol.get(token.symbol, token.factor) for token in tokens}
     return {**known, **config.factors_by_address}
-
-

@@ -1,0 +1,56 @@
+"""The check: from wallets to a report, every value of a chain read at one block."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from checker.config import Config
+from checker.snapshot import BlockChoice, ChainReading, read_chains
+from checker.wallet_view import Report, wallet_view
+from margin.errors import ConfigError
+
+Say = Callable[[str, int, int], None]
+"""Told what is being done and how far it is: text, done, total (0 when not known)."""
+
+
+def _silent(_text: str, _done: int, _total: int) -> None:
+    pass
+
+
+def check(
+    config: Config,
+    wallets: Sequence[str] = (),
+    *,
+    block: str | Sequence[str] = (),
+    say: Say = _silent,
+) -> Report:
+    """Reads the wallets (labels or addresses; all of the configuration's for none) and judges them.
+
+    `block`: `latest`, `safe`, `finalized`, a number or a hash, or `CHAIN=…` for one of several chains.
+    Raises `ConfigError` for what is the user's to mend; whatever could not be read is in the report.
+    """
+    chosen = config.select(wallets)
+    if not chosen:
+        where = config.source or "configuration"
+        raise ConfigError(where, "no wallet: name an address, or add [[wallets]]")
+    choice = BlockChoice.parse([block] if isinstance(block, str) else block, [c.name for c in config.chains])
+    owners = list(dict.fromkeys(address for wallet in chosen for address in wallet.addresses))
+    readings = read_chains(config, owners, choice, lambda text: say(text, 0, 0))
+    views = []
+    for at, wallet in enumerate(chosen):
+        say("finding where each account dies", at, len(chosen))
+        views.append(wallet_view(wallet, readings))
+    return Report(
+        blocks=tuple(reading.block for reading in readings if reading.block is not None),
+        wallets=tuple(views),
+        warnings=tuple(_warnings(readings)),
+        requests=sum(reading.requests for reading in readings),
+    )
+
+
+def _warnings(readings: Sequence[ChainReading]) -> list[str]:
+    return [
+        f"chain {reading.chain}: no venue is known there, so nothing of it was read"
+        for reading in readings
+        if reading.block is not None and not reading.venues
+    ]
