@@ -74,10 +74,16 @@ class Asker:
     def bulk(self, turn: Turn, calls: Sequence[RawCall]) -> list[Outcome]:
         """One bulk call of all `calls` by the node's best means."""
         means = self.means(turn)
-        if means is Means.PROGRAM:
-            return self._by_program(turn, calls)
-        if means is Means.MULTICALL:
-            return self._by_multicall(turn, calls)
+        try:
+            if means is Means.PROGRAM:
+                return self._by_program(turn, calls)
+            if means is Means.MULTICALL:
+                return self._by_multicall(turn, calls)
+        except EndpointError as failure:
+            if failure.unread.reason is not Reason.UNSUPPORTED:
+                raise
+            # It went through in the probe: some of the machines behind this endpoint can do less.
+            turn.node.traits.means = Means.BATCH
         answers = self.singly(turn, calls)
         if all(isinstance(answer, Again) for answer in answers):
             raise EndpointError(turn.node.label, _first_unread(answers))

@@ -49,7 +49,7 @@ class Settings:
     rest_s: float = 30.0
     """How long an endpoint that failed is asked after the others."""
     dead_s: float = 5.0
-    """How long a chain that nobody answered for is not asked again."""
+    """How long a chain that nobody answered for is not asked again; then it is asked once, not in rounds."""
     max_body_bytes: int = 64 * 1024 * 1024
 
 
@@ -163,11 +163,13 @@ class Rpc:
         start = self._clock()
         if self._dead is not None and start < self._dead[0]:
             raise ChainUnreadable(self.chain, self._dead[1])
-        end = start + self.settings.total_s
+        rounds, end = self.settings.rounds, start + self.settings.total_s
+        if self._dead is not None:
+            rounds, end = 1, start + self.settings.timeout_s  # one look whether it lives again
         if self._until is not None:
             end = min(end, self._until)
         failures: dict[str, Unread] = {}
-        for round_ in range(self.settings.rounds):
+        for round_ in range(rounds):
             waits: list[float | None] = []
             for node in sorted(self.nodes, key=lambda node: node.rest_until > start):
                 if self._clock() >= end:
@@ -187,7 +189,7 @@ class Rpc:
             pause = self._pause(round_, waits)
             if all(failure.reason in _HOPELESS for failure in failures.values()):
                 break
-            if round_ + 1 == self.settings.rounds or self._clock() + pause >= end:
+            if round_ + 1 == rounds or self._clock() + pause >= end:
                 break
             self._sleep(pause)
         raise self._unreadable(failures)
@@ -251,7 +253,7 @@ class Rpc:
         reason = told.reason if told else Reason.WRONG_CHAIN
         said = "; ".join(f"{label} {unread}" for label, unread in failures.items())
         unread = Unread(reason, said[:400])
-        if all(failure.reason in _DEAD for failure in failures.values()):
+        if self.settings.dead_s > 0 and all(failure.reason in _DEAD for failure in failures.values()):
             self._dead = (self._clock() + self.settings.dead_s, unread)
         return ChainUnreadable(self.chain, unread)
 

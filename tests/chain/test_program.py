@@ -129,7 +129,7 @@ def readers(make_rpc: MakeRpc, url: str, block: BlockRef) -> dict[Means, Reader]
     return {means: Reader(make_rpc(url), block, only=means) for means in Means}
 
 
-@settings(max_examples=25)
+@settings(max_examples=settings().max_examples // 4)
 @given(calls=st.lists(CALLS, min_size=1, max_size=40), burner=st.sampled_from([None, None, None, 0, 0.5, 1]))
 def test_every_means_gives_what_single_calls_give(
     readers_by_means: dict[Means, Reader], calls: list[Call], burner: float | None

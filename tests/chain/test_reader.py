@@ -84,6 +84,14 @@ def test_a_passing_fault_in_the_probe_settles_nothing(rpc: Rpc, proxy: FaultProx
     assert reader.means is Means.PROGRAM
 
 
+def test_a_means_that_goes_away_is_replaced(rpc: Rpc, proxy: FaultProxy, block: BlockRef) -> None:
+    reader = Reader(rpc, block)
+    assert reader.means is Means.PROGRAM
+    proxy.add(faults.NoOverrides())
+    assert reader.read(echoes(5)) == expected(5)
+    assert Reader(rpc, block).means is Means.MULTICALL, "probed again for the next block"
+
+
 # --- chunks ------------------------------------------------------------------------------------------------
 
 
@@ -125,10 +133,10 @@ def test_chunks_shrink_when_a_node_finds_them_too_big(
 def test_a_chunk_that_times_out_on_a_living_node_is_made_smaller(
     proxy: FaultProxy, make_rpc: MakeRpc, block: BlockRef
 ) -> None:
-    rpc = make_rpc(proxy.url, timeout_s=0.5)
+    rpc = make_rpc(proxy.url, timeout_s=1.0)
     reader = Reader(rpc, block)
     assert reader.means is Means.PROGRAM
-    proxy.add(faults.Delay(0.7, method="eth_call"))
+    proxy.add(faults.Delay(1.3, method="eth_call"))
     assert reader.read(echoes(100)) == expected(100)
 
 
@@ -233,9 +241,10 @@ def test_a_node_that_dies_leaves_what_was_read(proxy: FaultProxy, make_rpc: Make
 
 
 def test_a_silent_node_is_given_up_in_time(proxy: FaultProxy, make_rpc: MakeRpc, block: BlockRef) -> None:
-    rpc = make_rpc(proxy.url, timeout_s=0.2, total_s=0.6, dead_s=5.0)
+    rpc = make_rpc(proxy.url)
     reader = Reader(rpc, block)
     assert reader.read(echoes(3)) == expected(3)
+    rpc.settings = dataclasses.replace(rpc.settings, timeout_s=0.2, total_s=0.6, dead_s=30.0)
     proxy.add(faults.Delay(1.0, times=None))
     start = time.monotonic()
     assert reasons(reader.read(echoes(6000))) == {Reason.TIMEOUT}

@@ -131,11 +131,12 @@ def test_tokens_are_read_once_in_bulk(reader: Reader, gate: FaultProxy) -> None:
 
 def test_what_a_node_failed_to_say_is_not_remembered(reader: Reader, gate: FaultProxy) -> None:
     cache = TokenCache()
-    gate.add(faults.Refuse(times=None))
-    (lost,) = cache.read(reader, [at(100)])
-    assert isinstance(lost.decimals, Unread)
-    assert (lost.symbol, lost.decimals.reason) == (short(at(100)), Reason.REFUSED)
-    gate.clear()
+    for fault, reason in ((faults.Refuse(times=None), "refused"), (faults.Junk(times=None), "malformed")):
+        gate.add(fault)
+        (lost,) = cache.read(reader, [at(100)])
+        assert isinstance(lost.decimals, Unread)
+        assert (lost.symbol, lost.decimals.reason) == (short(at(100)), reason)
+        gate.clear()
     assert cache.read(reader, [at(100)]) == [Token(at(100), "USDC", 6)]
 
 
@@ -192,14 +193,11 @@ def test_each_feed_is_what_it_offers(reader: Reader, gate: FaultProxy) -> None:
     assert missing.reason is Reason.NO_CODE
 
 
-@pytest.mark.parametrize("method", [None, "eth_call"])
-def test_a_feed_that_a_node_failed_to_give_is_unread(
-    reader: Reader, gate: FaultProxy, method: str | None
-) -> None:
+def test_a_feed_that_a_node_failed_to_give_is_unread(reader: Reader, gate: FaultProxy) -> None:
     addresses: list[Address] = [at(200), at(201)]
     good = read_feeds(reader, addresses)
     # Only what a source refuses is asked alone, after the bulk call: without that no part is missing.
-    gate.add(faults.Truncate(skip=1, times=None, method=method))
+    gate.add(faults.Truncate(skip=1, times=None))
     whole, partial = read_feeds(reader, addresses)
     assert whole == good[0]
     assert isinstance(partial, Unread)
