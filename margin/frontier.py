@@ -9,14 +9,14 @@ over only where the adapter's own lower bound proves that nothing in it is liqui
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
 from margin.account import Judge
 from margin.errors import Undecided
 from margin.prices import FeedKey, Prices
-from margin.units import WAD
+from margin.units import WAD, mul_div_up
 from margin.verdict import Verdict
 
 A = TypeVar("A")
@@ -27,7 +27,7 @@ LOWEST_SHOCK_WAD = -WAD
 """A factor cannot fall by 100 % or more …"""
 HIGHEST_SHOCK_WAD = 100 * WAD
 """… and is not followed to +10 000 % or beyond."""
-BUDGET = 400_000
+BUDGET = 100_000
 """Exact verdicts one search may take before it gives up as `Undecided`."""
 
 
@@ -93,6 +93,25 @@ def _cuts(guess: float | None, width: float) -> list[int]:
     return [centre - reach, centre, centre + reach]
 
 
+def crossing(judge: Judge[A], account: A, feed: FeedKey, stop_raw: int) -> int | None:
+    """The first raw answer of `feed`, from today's towards `stop_raw` inclusive, that liquidates.
+
+    The account is safe now; `None` if it survives all of them. Raises `Undecided` beyond the budget.
+    """
+    form = judge.linear(account)
+    slope = form.slope(feed)
+    today_raw = judge.prices[feed]
+    guess = today_raw - form.margin(judge.prices) / slope if slope else None
+    return first_liquidatable(
+        lambda answer_raw: judge.verdict(account, judge.prices.moved(feed, answer_raw)),
+        judge.least_margin,
+        today_raw,
+        stop_raw,
+        _cuts(guess, 2 * form.bound(judge.prices) / slope if slope else 0.0),
+        subject=f"liquidation price of feed {feed}",
+    )
+
+
 def feed_edge(judge: Judge[A], account: A, feed: FeedKey) -> FeedEdge:
     """The first raw answer of `feed` at which the account, safe now, becomes liquidatable.
 
@@ -100,26 +119,10 @@ def feed_edge(judge: Judge[A], account: A, feed: FeedKey) -> FeedEdge:
     where nothing is found there, in the other one too, since rounding can tip an account that
     stands on the edge. Raises `Undecided` beyond the budget.
     """
-    form = judge.linear(account)
-    slope = form.slope(feed)
-    today_raw = judge.prices[feed]
-    guess = today_raw - form.margin(judge.prices) / slope if slope else None
-    width = 2 * form.bound(judge.prices) / slope if slope else 0.0
-    directions = ("down", "up") if slope >= 0 else ("up", "down")
-
-    def evaluate(answer_raw: int) -> Verdict:
-        return judge.verdict(account, judge.prices.moved(feed, answer_raw))
-
+    stops = {"down": 1, "up": max(judge.prices[feed], judge.price_limit(account, feed))}
+    directions = ("down", "up") if judge.linear(account).slope(feed) >= 0 else ("up", "down")
     for direction in directions:
-        stop = 1 if direction == "down" else max(today_raw, judge.price_limit(account, feed))
-        found = first_liquidatable(
-            evaluate,
-            judge.least_margin,
-            today_raw,
-            stop,
-            _cuts(guess, width),
-            subject=f"liquidation price of feed {feed}",
-        )
+        found = crossing(judge, account, feed, stops[direction])
         if found is not None:
             return FeedEdge(feed, direction, found)
     return FeedEdge(feed, directions[0], None)
@@ -170,11 +173,35 @@ def factor_edge(judge: Judge[A], account: A, factor: str) -> int | None:
     A wad (−2e17 is −20 %), negative for a fall; `None` when none above −100 % and below +10 000 %
     does. The account is safe now. Raises `Undecided` beyond the budget.
     """
-    edges = [
-        along(judge, account, {factor: WAD}, limit, subject=f"shock of factor {factor}")
-        for limit in (LOWEST_SHOCK_WAD + 1, HIGHEST_SHOCK_WAD - 1)
-    ]
+    loaded = [key for key in judge.feeds_of(account) if judge.feeds[key].loads_on(factor)]
+    search = _one_feed_edge if len(loaded) == 1 else _many_feeds_edge
+    limits = (LOWEST_SHOCK_WAD + 1, HIGHEST_SHOCK_WAD - 1)
+    edges = [search(judge, account, factor, loaded, limit) for limit in limits]
     return min((edge for edge in edges if edge is not None), key=abs, default=None)
+
+
+def _many_feeds_edge(
+    judge: Judge[A], account: A, factor: str, loaded: Sequence[FeedKey], limit_wad: int
+) -> int | None:
+    if not loaded:
+        return None
+    return along(judge, account, {factor: WAD}, limit_wad, subject=f"shock of factor {factor}")
+
+
+def _one_feed_edge(
+    judge: Judge[A], account: A, factor: str, loaded: Sequence[FeedKey], limit_wad: int
+) -> int | None:
+    """One feed alone moves: its own crossing, taken back to the smallest shock that rounds to it."""
+    feed = judge.feeds[loaded[0]]
+    stop_raw = feed.shocked_raw({factor: limit_wad})
+    if feed.base_factor != factor:  # it quotes in the factor, and moves the other way
+        return _many_feeds_edge(judge, account, factor, loaded, limit_wad)
+    found = crossing(judge, account, feed.key, stop_raw)
+    if found is None or found == feed.answer_raw:
+        return None
+    if found < feed.answer_raw:
+        return ((found + 1) * WAD - 1) // feed.answer_raw - WAD
+    return mul_div_up(found, WAD, feed.answer_raw) - WAD
 
 
 def time_edge(judge: Judge[A], account: A, horizon_s: int = HORIZON_S) -> int | None:

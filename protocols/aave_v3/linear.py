@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from fractions import Fraction
 from typing import NamedTuple
 
 from margin.linear import LinearForm
@@ -113,28 +114,45 @@ def _smooth_bound(a: Verdict, b: Verdict, truncated_average: bool) -> int:
     """Along prices every value is a straight line, along time collateral is one and debt is convex.
 
     So, up to rounding, collateral stays above and debt below the chord between the two ends, and
-    the margin above the lower end. A truncated average threshold is a ratio of two straight
-    lines, which is monotone between the ends: it stays above the lower of the two, floored.
+    the margin above the lower end.
     """
-    (at_a, weighted_a), (at_b, weighted_b) = a.terms[0], b.terms[0]
-    noise = noise_weighted = noise_debt = 0
-    for row_a, row_b in zip(a.terms[1:], b.terms[1:], strict=True):
-        line_a, line_b = Terms(*row_a), Terms(*row_b)
-        if at_a == at_b:
-            on_collateral, on_debt = line_a.collateral_price_noise, line_a.debt_price_noise
-        else:
-            on_collateral = on_debt = max(line_a.time_noise, line_b.time_noise)
-        noise += on_collateral
-        noise_weighted += on_collateral * line_a.threshold_bps
-        noise_debt += on_debt
+    rows = [(Terms(*row_a), Terms(*row_b)) for row_a, row_b in zip(a.terms[1:], b.terms[1:], strict=True)]
+    at_one_time = a.terms[0][0] == b.terms[0][0]
+    on_collateral, on_debt = [], []
+    for one, two in rows:
+        time_noise = max(one.time_noise, two.time_noise)
+        # A value only rises or only falls between the ends: one that is the same at both never moved.
+        on_collateral.append(
+            min(
+                one.collateral_price_noise if at_one_time else time_noise,
+                abs(one.collateral - two.collateral),
+            )
+        )
+        on_debt.append(min(one.debt_price_noise if at_one_time else time_noise, abs(one.debt - two.debt)))
+    thresholds = [line.threshold_bps for line, _ in rows]
+    noise_debt = sum(on_debt)
     if not truncated_average:
+        noise_weighted = sum(n * bps for n, bps in zip(on_collateral, thresholds, strict=True))
         return min(a.margin_raw, b.margin_raw) - noise_weighted - BPS * noise_debt - 2
-    average_bps = min(
-        max(0, weighted - noise_weighted) // (collateral + noise) if collateral + noise else 0
-        for weighted, collateral in ((weighted_a, a.assets_raw), (weighted_b, b.assets_raw))
-    )
+    average_bps = _least_average_bps(a, b, thresholds, on_collateral)
     lower_end = min(v.assets_raw * average_bps // BPS - v.requirement_raw for v in (a, b))
-    return lower_end - noise * average_bps // BPS - noise_debt - 4
+    return lower_end - sum(on_collateral) * average_bps // BPS - noise_debt - 4
+
+
+def _least_average_bps(a: Verdict, b: Verdict, thresholds: Sequence[int], noise: Sequence[int]) -> int:
+    """The lowest truncated average threshold between two verdicts.
+
+    The average is a ratio of two straight lines, so without roundings it lies above the lower of
+    the two ends, W/C. A value that is off by n moves it by at most n·|threshold − W/C| over the
+    total: not at all where all collaterals have the same threshold.
+    """
+    total = min(a.assets_raw, b.assets_raw) - sum(noise)
+    if total <= 0:
+        return min(thresholds, default=0)
+    ends = [(v.terms[0][1], v.assets_raw) for v in (a, b)]
+    weighted, collateral = min(ends, key=lambda end: Fraction(*end))
+    off = sum(n * abs(bps * collateral - weighted) for n, bps in zip(noise, thresholds, strict=True))
+    return max(0, weighted * total - off) // (collateral * total)
 
 
 def _step_bound(a: Verdict, b: Verdict, truncated_average: bool) -> int:

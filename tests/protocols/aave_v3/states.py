@@ -42,19 +42,20 @@ def address(number: int) -> Address:
 def states(draw: st.DrawFn, *, max_reserves: int = 4, small: bool = False) -> State:
     """A pool of up to `max_reserves` reserves, feeds shared at times, and one account over them.
 
-    `small` keeps prices to a few thousand raw units, so that brute force can try each of them.
+    Balances are worth something, a thousandth of a token at least. `small` keeps prices to a few
+    thousand raw units and amounts to a few, so that brute force can try each of them.
     """
     rules = draw(st.sampled_from(ALL_RULES))
     count = draw(st.integers(1, max_reserves))
     feed_of = [draw(st.integers(0, max(0, count - 1))) for _ in range(count)]
-    price = st.integers(1, 3_000) if small else st.integers(1, 10**13)
+    price = st.integers(1, 3_000) if small else st.integers(10**5, 10**13)
     answers = [draw(price) for _ in range(count)]
     reserves: dict[int, Reserve] = {}
     positions: list[Position] = []
     configuration = 0
     for i in range(count):
         decimals = draw(st.sampled_from((0, 2) if small else (6, 8, 18)))
-        threshold = draw(st.integers(0, 9_900))
+        threshold = draw(st.one_of(st.just(0), st.integers(1_000, 9_900)))
         reserves[i] = Reserve(
             id=i,
             token=address(100 + i),
@@ -74,11 +75,11 @@ def states(draw: st.DrawFn, *, max_reserves: int = 4, small: bool = False) -> St
             quote=Quote(FeedKey(address(500 + feed_of[i]))),
         )
         most = 10 ** (decimals + (3 if small else 6))
-        supply = draw(st.integers(0, most))
-        debt = draw(st.integers(0, most))
+        amount = st.one_of(st.just(0), st.integers(1 if small else 10 ** (decimals - 3), most))
+        supply, debt = draw(amount), draw(amount)
         stable = None
         if rules.stable_debt and draw(st.booleans()):
-            stable = StableDebt(draw(st.integers(1, most)), draw(st.integers(0, RAY)), NOW - 1_000)
+            stable = StableDebt(draw(amount.filter(bool)), draw(st.integers(0, RAY)), NOW - 1_000)
         configuration |= (debt > 0 or stable is not None) << 2 * i
         configuration |= (supply > 0 and draw(st.booleans())) << 2 * i + 1
         positions.append(Position(i, supply, debt, stable))
