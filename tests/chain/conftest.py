@@ -24,6 +24,7 @@ def furnish(anvil: Anvil) -> None:
     anvil.request("evm_setBlockGasLimit", hex(30_000_000))
     for address, code in CONTRACTS.items():
         anvil.set_code(address, code)
+    # The runtime code of Multicall3 as deployed everywhere (github.com/mds1/multicall3, MIT).
     anvil.set_code(MULTICALL3, bytes.fromhex((Path(__file__).parent / "multicall3.hex").read_text()[2:]))
     for _ in range(5):
         anvil.mine(anvil.timestamp() + 12)
