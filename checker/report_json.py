@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from typing import Any
 
 from checker.account_view import AccountView, Liquidation
@@ -106,6 +107,11 @@ def _ratio(value: int | None, scale: int) -> float | None:
     return None if value is None else value / scale
 
 
+def _shock(shock_wad: int | None) -> float | None:
+    """A move as a float; never rounded down to −100 %, which no factor reaches."""
+    return None if shock_wad is None else max(math.nextafter(-1.0, 0.0), shock_wad / WAD)
+
+
 def _collateral(account: AccountView, leg: CollateralLeg) -> Json:
     return {
         "token": leg.token,
@@ -144,8 +150,7 @@ def _liquidation(account: AccountView, liquidation: Liquidation) -> Json:
             for feed in liquidation.feeds
         ],
         "factors": [
-            {"factor": factor.factor, "shock": _ratio(factor.shock_wad, WAD)}
-            for factor in liquidation.factors
+            {"factor": factor.factor, "shock": _shock(factor.shock_wad)} for factor in liquidation.factors
         ],
         "at_constant_prices": None if at is None else {"timestamp": at, "seconds": account.seconds_left},
     }

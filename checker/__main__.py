@@ -1,0 +1,5 @@
+"""`python -m checker` is `crossmargin`."""
+
+from checker.cli import main
+
+main()

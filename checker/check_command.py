@@ -1,0 +1,69 @@
+"""`crossmargin check`: everything is read and judged before anything is written."""
+
+from __future__ import annotations
+
+import io
+import shutil
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from rich.console import Console
+
+from checker.check import check
+from checker.config import load_config
+from checker.frames import write_csv, write_parquet
+from checker.progress import Progress
+from checker.report_json import to_text
+from checker.tables import print_report, summary
+from checker.wallet_view import Report
+
+
+@dataclass(frozen=True, slots=True)
+class CheckOptions:
+    """The arguments of the command."""
+
+    wallets: Sequence[str]
+    config: Path | None
+    rpc: Mapping[str, Sequence[str]]
+    block: Sequence[str]
+    as_json: bool
+    csv: Path | None
+    parquet: Path | None
+    quiet: bool
+    verbose: bool
+
+
+def run(options: CheckOptions) -> tuple[str, int]:
+    """What goes to stdout, and the exit code. Raises `ConfigError`."""
+    config = load_config(options.config, rpc=options.rpc)
+    begun = time.monotonic()
+    with Progress(quiet=options.quiet, verbose=options.verbose) as progress:
+        report = check(config, options.wallets, block=options.block, say=progress.say)
+    if not options.quiet:
+        for warning in report.warnings:
+            sys.stderr.write(f"warning: {warning}\n")
+    if options.verbose:
+        sys.stderr.write(f"{report.requests} requests, {time.monotonic() - begun:.2f} s\n")
+    if options.csv is not None:
+        write_csv(report, options.csv)
+    if options.parquet is not None:
+        write_parquet(report, options.parquet)
+    return (to_text(report) if options.as_json else screen(report, quiet=options.quiet)), report.exit_code
+
+
+def screen(report: Report, *, quiet: bool = False) -> str:
+    """The report as a terminal shows it; without colour where stdout is none."""
+    text = io.StringIO()
+    on_terminal = sys.stdout.isatty()
+    width = shutil.get_terminal_size((100, 24)).columns
+    console = Console(
+        file=text, width=min(width, 140), force_terminal=on_terminal, no_color=None if on_terminal else True
+    )
+    if quiet:
+        console.print(summary(report))
+    else:
+        print_report(console, report, time.time())
+    return text.getvalue()

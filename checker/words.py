@@ -1,0 +1,92 @@
+"""Numbers, moments and strangers' names in the words a person reads."""
+
+from __future__ import annotations
+
+import math
+from datetime import UTC, datetime
+from decimal import Decimal
+
+from margin.units import WAD
+
+_LATEST = 253_402_300_799
+"""The last second of the year 9999."""
+
+
+def plain(text: str, longest: int = 300) -> str:
+    """Text from outside as one bounded printable line: no control characters, no bidi, no line breaks."""
+    shown = "".join(char if char.isprintable() else " " for char in text[: longest + 1])
+    return " ".join(shown.split()) if len(text) <= longest else " ".join(shown[:longest].split()) + "…"
+
+
+def short(name: str) -> str:
+    """An address or hash in eleven characters; any other name as it is."""
+    return f"{name[:6]}…{name[-4:]}" if name.startswith("0x") and len(name) > 12 else plain(name, 40)
+
+
+def usd(value: float | None) -> str:
+    """`$1,234.57`, `−$3.00`; a dash when not known."""
+    if value is None:
+        return "—"
+    sign = "−" if value < 0 and round(abs(value), 2) else ""
+    return f"{sign}${abs(value):,.2f}"
+
+
+def quantity(raw: int, decimals: int, places: int | None = None) -> str:
+    """A raw integer with its decimal point, exactly; rounded down to `places` when given."""
+    digits = str(abs(raw)).rjust(decimals + 1, "0")
+    whole, fraction = (digits[:-decimals], digits[-decimals:]) if decimals else (digits, "")
+    fraction = fraction[:places] if places is not None else fraction
+    fraction = fraction.rstrip("0")
+    sign = "−" if raw < 0 else ""
+    return f"{sign}{int(whole):,}" + (f".{fraction}" if fraction else "")
+
+
+def amount(raw: int, decimals: int) -> str:
+    """A token amount for reading: about eight significant digits, never a bare zero for a positive one."""
+    if raw and raw < 10 ** max(0, decimals - 8):
+        return f"{Decimal(raw).scaleb(-decimals):.3e}"
+    whole = len(str(raw // 10**decimals))
+    return quantity(raw, decimals, max(2, 9 - whole))
+
+
+def percent(share: Decimal, *, signed: bool = True) -> str:
+    """`−9.2 %`, `+1,020 %`: enough digits to tell it from zero, and a fall from one to nothing."""
+    value = share * 100
+    size = abs(value)
+    sign = ("−" if value < 0 else "+") if signed else ""
+    if size and size < Decimal("0.0001"):
+        return f"{sign}<0.0001 %"
+    places = 0 if size >= 1000 else 1 if size >= 100 else 2 if size >= Decimal("0.01") else 4
+    if value < 0 and size < 100 and round(size, places) >= 100:
+        return f"{sign}99.99… %"
+    return f"{sign}{size:,.{places}f} %"
+
+
+def shock(shock_wad: int, *, signed: bool = True) -> str:
+    """A move, 1e18 being +100 %."""
+    return percent(Decimal(shock_wad) / WAD, signed=signed)
+
+
+def health(health_factor_wad: int) -> str:
+    """A health factor, never rounded up across the edge."""
+    if health_factor_wad >= 10**6 * WAD:
+        return "over 1,000,000"
+    return f"{math.floor(health_factor_wad / 10**14) / 10**4:.4f}"
+
+
+def moment(timestamp: int) -> str:
+    """`2027-01-03 04:05:06 UTC`."""
+    if not 0 <= timestamp <= _LATEST:
+        return f"timestamp {timestamp}"
+    return datetime.fromtimestamp(timestamp, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
+
+
+def span(seconds: int) -> str:
+    """The two largest units of a time: `41 d 3 h`, `5 m 2 s`."""
+    parts = []
+    left = seconds
+    for unit, size in (("y", 365 * 86_400), ("d", 86_400), ("h", 3600), ("m", 60), ("s", 1)):
+        count, left = divmod(left, size)
+        if count or parts:
+            parts.append(f"{count} {unit}" if count else "")
+    return " ".join(part for part in parts[:2] if part) or "0 s"
