@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 
 import pytest
-from hypothesis import settings
+from hypothesis import Phase, settings
 
 FULL = 1000
 """Examples of one property in a soak run."""
@@ -14,12 +14,14 @@ FULL = 1000
 def pytest_configure(config: pytest.Config) -> None:
     """Choose the profile before any test is collected, so that a test may scale `settings().max_examples`."""
     in_ci = bool(os.environ.get("CI"))
+    unneeded = {Phase.explain, Phase.shrink} if in_ci else {Phase.explain}  # CI reports what it found, at once
     settings.register_profile(
         "default",
         max_examples=FULL // 10,
         deadline=None,
         derandomize=in_ci,
         database=None if in_ci else settings().database,
+        phases=[phase for phase in Phase if phase not in unneeded],
         print_blob=True,
     )
     settings.register_profile("soak", settings.get_profile("default"), max_examples=FULL)
