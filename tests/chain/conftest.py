@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Iterator
-from pathlib import Path
 
 import pytest
 
@@ -12,6 +11,7 @@ from chain.endpoint import endpoints_of
 from chain.multicall import MULTICALL3
 from chain.rpc import Rpc, Settings
 from localnet.anvil import Anvil
+from localnet.multicall3 import place_multicall3
 from margin.basics import BlockRef
 from tests.chain.contracts import CONTRACTS
 from tests.faults import FaultProxy
@@ -24,8 +24,7 @@ def furnish(anvil: Anvil) -> None:
     anvil.request("evm_setBlockGasLimit", hex(30_000_000))
     for address, code in CONTRACTS.items():
         anvil.set_code(address, code)
-    # The runtime code of Multicall3 as deployed everywhere (github.com/mds1/multicall3, MIT).
-    anvil.set_code(MULTICALL3, bytes.fromhex((Path(__file__).parent / "multicall3.hex").read_text()[2:]))
+    place_multicall3(anvil, MULTICALL3)
     for _ in range(5):
         anvil.mine(anvil.timestamp() + 12)
 
