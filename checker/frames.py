@@ -32,7 +32,8 @@ LEG_COLUMNS = [
     "liquidation_threshold",
 ]  # fmt: skip
 FEED_COLUMNS = [
-    *_WALLET, "venue", "account", "feed", "asset", "decimals", "price_raw", "direction", "liquidation_price_raw",
+    *_WALLET, "venue", "account", "feed", "asset", "decimals", "price_raw", "direction",
+    "liquidation_price_raw",
 ]  # fmt: skip
 
 

@@ -84,16 +84,26 @@ def read_chains(
     """
     if not config.chains:
         raise ConfigError(config.source or "configuration", "no chain: add [chains.NAME] or --rpc CHAIN=URL")
-    with ThreadPoolExecutor(min(8, len(config.chains))) as pool:
-        readings = tuple(
-            pool.map(lambda c: _read_chain(c, config, owners, blocks.of(c.name), say), config.chains)
-        )
+    readings = _side_by_side(lambda c: _read_chain(c, config, owners, blocks.of(c.name), say), config.chains)
     if not any(reading.venues or reading.unread for reading in readings):
         known = ", ".join(f"{r.chain} (chain id {r.block.chain_id})" for r in readings if r.block)
         raise ConfigError(
             config.source or "configuration", f"the address book knows no venue on {known}: add [[venues]]"
         )
     return readings
+
+
+def _side_by_side(task: Callable[[Chain], ChainReading], chains: Sequence[Chain]) -> tuple[ChainReading, ...]:
+    """The task for every chain at once; raises the first failure in the chains' order.
+
+    Ctrl-C does not wait for a thread that waits for a silent node.
+    """
+    pool = ThreadPoolExecutor(min(8, len(chains)))
+    try:
+        futures = [pool.submit(task, chain) for chain in chains]
+        return tuple(future.result() for future in futures)
+    finally:
+        pool.shutdown(wait=False, cancel_futures=True)
 
 
 def _read_chain(chain: Chain, config: Config, owners: Sequence[Address], spec: str, say: Say) -> ChainReading:

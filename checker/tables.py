@@ -12,29 +12,34 @@ from rich.text import Text
 from checker import words
 from checker.account_view import AccountView, FeedView, Liquidation
 from checker.bands import Band
+from checker.overview import STYLE, overview
 from checker.wallet_view import Report, WalletView
 from margin.basics import BlockRef
 from margin.units import WAD
 
-STYLE = {
-    Band.OK: "green",
-    Band.WARNING: "yellow",
-    Band.DANGER: "bold dark_orange",
-    Band.UNKNOWN: "bold magenta",
-    Band.LIQUIDATABLE: "bold red",
-}
+OVERVIEW_FROM = 3
+"""With more wallets than this, one line each at the end."""
 BAR = 24
 """Characters of the bar of distance."""
 FULL_SHOCK_WAD = 5 * 10**17
 """The move at which the bar is full: 50 %."""
 
 
-def print_report(console: Console, report: Report, now: float) -> None:
-    """The whole screen. `now`: seconds since 1970, for the age of the blocks."""
+def print_report(
+    console: Console, report: Report, now: float, in_full: Sequence[WalletView] | None = None
+) -> None:
+    """The whole screen.
+
+    `now`: seconds since 1970, for the age of the blocks. `in_full`: the wallets that get a panel; all
+    of them for `None`.
+    """
     for block in report.blocks:
         console.print(_header(block, now))
-    for wallet in sorted(report.wallets, key=lambda wallet: -wallet.band):
+    shown = report.wallets if in_full is None else in_full
+    for wallet in sorted(shown, key=lambda wallet: -wallet.band):
         console.print(_panel(wallet))
+    if len(report.wallets) > OVERVIEW_FROM:
+        console.print(overview(report))
     console.print(summary(report))
 
 

@@ -31,6 +31,12 @@ def usd(value: float | None) -> str:
     return f"{sign}${abs(value):,.2f}"
 
 
+def price(raw: int, decimals: int) -> str:
+    """A raw answer with its decimal point, exactly, to its last decimal."""
+    digits = str(raw).rjust(decimals + 1, "0")
+    return f"{int(digits[:-decimals]):,}.{digits[-decimals:]}" if decimals else f"{raw:,}"
+
+
 def quantity(raw: int, decimals: int, places: int | None = None) -> str:
     """A raw integer with its decimal point, exactly; rounded down to `places` when given."""
     digits = str(abs(raw)).rjust(decimals + 1, "0")
@@ -83,7 +89,7 @@ def moment(timestamp: int) -> str:
 
 def span(seconds: int) -> str:
     """The two largest units of a time: `41 d 3 h`, `5 m 2 s`."""
-    parts = []
+    parts: list[str] = []
     left = seconds
     for unit, size in (("y", 365 * 86_400), ("d", 86_400), ("h", 3600), ("m", 60), ("s", 1)):
         count, left = divmod(left, size)
