@@ -13,14 +13,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from checker.check import check
+    from checker.checking import check
     from checker.config import load_config
     from checker.frames import accounts_frame, feeds_frame, legs_frame
 
 __all__ = ["accounts_frame", "check", "feeds_frame", "legs_frame", "load_config"]
 
 _HOME = {
-    "check": "checker.check",
+    "check": "checker.checking",
     "load_config": "checker.config",
     "accounts_frame": "checker.frames",
     "legs_frame": "checker.frames",

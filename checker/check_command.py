@@ -12,7 +12,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from checker.check import check
+from checker.checking import check
 from checker.config import load_config
 from checker.frames import write_csv, write_parquet
 from checker.progress import Progress

@@ -14,7 +14,7 @@ from rich.text import Text
 
 from checker.account_view import AccountView
 from checker.bands import Band
-from checker.check import check
+from checker.checking import check
 from checker.config import load_config
 from checker.demo.proof import Trial, try_price, try_second
 from checker.demo.world import NEWER, OLDER, World, fetch_packages, raise_world
