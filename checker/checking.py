@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
+from chain.rpc import Settings
 from checker.config import Config
 from checker.snapshot import BlockChoice, ChainReading, read_chains
 from checker.wallet_view import Report, wallet_view
@@ -22,11 +23,13 @@ def check(
     wallets: Sequence[str] = (),
     *,
     block: str | Sequence[str] = (),
+    patience: Settings | None = None,
     say: Say = _silent,
 ) -> Report:
     """Reads the wallets (labels or addresses; all of the configuration's for none) and judges them.
 
     `block`: `latest`, `safe`, `finalized`, a number or a hash, or `CHAIN=…` for one of several chains.
+    `patience`: time-outs and retries towards the nodes, if not the usual ones.
     Raises `ConfigError` for what is the user's to mend; whatever could not be read is in the report.
     """
     chosen = config.select(wallets)
@@ -35,7 +38,7 @@ def check(
         raise ConfigError(where, "no wallet: name an address, or add [[wallets]]")
     choice = BlockChoice.parse([block] if isinstance(block, str) else block, [c.name for c in config.chains])
     owners = list(dict.fromkeys(address for wallet in chosen for address in wallet.addresses))
-    readings = read_chains(config, owners, choice, lambda text: say(text, 0, 0))
+    readings = read_chains(config, owners, choice, lambda text: say(text, 0, 0), patience)
     views = []
     for at, wallet in enumerate(chosen):
         say("finding where each account dies", at, len(chosen))

@@ -130,12 +130,17 @@ def endpoints(values: list[str]) -> dict[str, list[str]]:
 
 def main() -> None:
     """Runs the command line and exits with the command's code."""
-    sys.exit(_code())
+    code = run_command(sys.argv[1:])
+    if code == INTERRUPTED:
+        # Worker threads may still wait for a node that is silent; nothing of theirs is worth waiting for.
+        os._exit(code)
+    sys.exit(code)
 
 
-def _code() -> int:
+def run_command(arguments: list[str]) -> int:
+    """Runs one command; every expected failure becomes one line on stderr and a code."""
     try:
-        code = app(prog_name="crossmargin", standalone_mode=False)
+        code = app(arguments, prog_name="crossmargin", standalone_mode=False)
     except TyperException as error:
         _complain(error.format_message())
         return BAD_USAGE
@@ -144,8 +149,6 @@ def _code() -> int:
         return BAD_USAGE
     if code == INTERRUPTED:
         _complain("interrupted")
-        # Worker threads may still wait for a node that is silent; nothing of theirs is worth waiting for.
-        os._exit(INTERRUPTED)
     return int(code or 0)
 
 

@@ -137,7 +137,7 @@ def _smtp(value: Any, info: ValidationInfo) -> SecretStr:
     encrypted = scheme == "smtps" or (scheme == "smtp" and query.get("starttls") == ["true"])
     if not host or not (encrypted or (scheme == "smtp" and is_loopback(host))):
         raise wrong(
-            "expected smtps://… or smtp://…?starttls=true (plain smtp:// is accepted on loopback only)"
+            "expected an smtps URL, or an smtp URL with starttls=true (without it on loopback only)"
         )
     return SecretStr(url)
 
@@ -146,7 +146,7 @@ def _database(value: Any, info: ValidationInfo) -> SecretStr:
     environment = (info.context or {}).get("environment", {})
     url = expand(_text(value), environment).strip()
     if not re.match(r"(sqlite:///|postgresql(\+[a-z0-9]+)?://)", url):
-        raise wrong("expected sqlite:///… or postgresql+psycopg://…")
+        raise wrong("expected a sqlite or postgresql URL")
     return SecretStr(url)
 
 

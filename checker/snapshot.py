@@ -9,7 +9,7 @@ from typing import Any
 
 from chain.block import pin, still_canonical
 from chain.reader import Reader
-from chain.rpc import Rpc
+from chain.rpc import Rpc, Settings
 from checker.config import Chain, Config
 from checker.venues import Place, places
 from margin.basics import Address, BlockRef, Reason, Unread
@@ -75,7 +75,11 @@ class BlockChoice:
 
 
 def read_chains(
-    config: Config, owners: Sequence[Address], blocks: BlockChoice, say: Say
+    config: Config,
+    owners: Sequence[Address],
+    blocks: BlockChoice,
+    say: Say,
+    patience: Settings | None = None,
 ) -> tuple[ChainReading, ...]:
     """Every configured chain, side by side, in the order of the configuration.
 
@@ -84,7 +88,12 @@ def read_chains(
     """
     if not config.chains:
         raise ConfigError(config.source or "configuration", "no chain: add [chains.NAME] or --rpc CHAIN=URL")
-    readings = _side_by_side(lambda c: _read_chain(c, config, owners, blocks.of(c.name), say), config.chains)
+
+    def read(chain: Chain) -> ChainReading:
+        with Rpc.open(chain.name, chain.urls, chain.chain_id, patience) as rpc:
+            return _read_chain(rpc, chain, config, owners, blocks.of(chain.name), say)
+
+    readings = _side_by_side(read, config.chains)
     if not any(reading.venues or reading.unread for reading in readings):
         known = ", ".join(f"{r.chain} (chain id {r.block.chain_id})" for r in readings if r.block)
         raise ConfigError(
@@ -106,16 +115,18 @@ def _side_by_side(task: Callable[[Chain], ChainReading], chains: Sequence[Chain]
         pool.shutdown(wait=False, cancel_futures=True)
 
 
-def _read_chain(chain: Chain, config: Config, owners: Sequence[Address], spec: str, say: Say) -> ChainReading:
+def _read_chain(
+    rpc: Rpc, chain: Chain, config: Config, owners: Sequence[Address], spec: str, say: Say
+) -> ChainReading:
     known = places(chain, chain.chain_id, config)
-    with Rpc.open(chain.name, chain.urls, chain.chain_id) as rpc, rpc.within(_patience_s(owners)):
+    with rpc.within(_patience_s(owners)):
         # Once more when the block was replaced while it was read.
         for _ in range(2):
             say(f"{chain.name}: finding block {spec}")
             try:
                 block = pin(rpc, spec, max_head_age_s=chain.max_head_age_s)
             except ChainUnreadable as failure:
-                _refuse_mistakes(chain, failure.unread)
+                _refuse_mistakes(chain, spec, failure.unread)
                 return _nothing(chain.name, known, failure.unread, rpc.requests)
             known = places(chain, block.chain_id, config)
             reader = Reader(rpc, block)
@@ -140,11 +151,11 @@ def _names_hash(spec: str) -> bool:
     return spec.startswith("0x")
 
 
-def _refuse_mistakes(chain: Chain, unread: Unread) -> None:
+def _refuse_mistakes(chain: Chain, spec: str, unread: Unread) -> None:
     """Failures of the very first question that are the user's to mend."""
     if unread.reason is Reason.WRONG_CHAIN:
         raise ConfigError(f"{chain.where}.chain_id", unread.detail)
-    if unread.reason is Reason.BLOCK_NOT_FOUND:
+    if unread.reason is Reason.BLOCK_NOT_FOUND and spec != "latest":
         raise ConfigError("--block", unread.detail)
 
 

@@ -1,0 +1,1 @@
+"""The checker, from the configuration file to the screen."""

@@ -1,0 +1,227 @@
+"""The command line: usage, streams, files, signals."""
+
+from __future__ import annotations
+
+import os
+import pty
+import re
+import select
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from checker.demo.world import NEWER, World
+from protocols.deployments import ChainBook, Deployment, Token
+from tests.checker.conftest import Run
+from tests.faults import Delay, FaultProxy
+
+COMMAND = [sys.executable, "-m", "checker"]
+ROOT = Path(__file__).resolve().parents[2]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["frob"], "frob"),
+        (["check", "--frob"], "--frob"),
+        (["check", "--config"], "--config"),
+        (["--json", "check"], "--json"),
+        (["demo", "extra"], "extra"),
+        (["check", "nobody"], "wallet 'nobody': no address, and no label in a config file"),
+        (["check", "0x12"], "wallet '0x12': no address"),
+        (["check", "0x2F39d218133AFaB8F2B819B1066c7E434Ad94E9e"], "wrong checksum"),
+        (["check", "0x" + "1" * 40], "configuration: no chain: add [chains.NAME] or --rpc CHAIN=URL"),
+        (["check"], "configuration: no wallet"),
+    ],
+)
+def test_bad_usage_is_one_line_and_3(run: Run, arguments: list[str], says: str) -> None:
+    assert says in run(*arguments).complaint
+
+
+def test_a_name_with_control_characters_does_not_reach_the_terminal(run: Run) -> None:
+    assert "\x1b" not in run("check", "\x1b[31mevil\nline").complaint
+    assert "\x1b" not in run("\x1b[31mevil\nline").complaint
+
+
+def test_version_and_help(run: Run) -> None:
+    assert re.fullmatch(r"crossmargin \d+\.\d+\.\d+\n", run("--version").out)
+    for arguments in ([], ["--help"], ["check", "--help"]):
+        outcome = run(*arguments)
+        assert (outcome.code, outcome.err) == (0, "")
+        assert "Usage: crossmargin" in outcome.out
+
+
+def test_protocols(run: Run) -> None:
+    (adapter,) = (p for p in run("protocols", "--json").json["protocols"] if p["protocol"] == "aave-v3")
+    assert adapter["addresses"] == ["pool_addresses_provider"]
+    assert adapter["verified"][0]["kind"] == "genuine contracts"
+    assert "ethereum/aave-v3/core" in adapter["address_book"]
+    assert "aave-v3" in run("protocols").out
+
+
+def test_csv_and_parquet(run: Run, config: Path, tmp_path: Path) -> None:
+    files = ["--csv", tmp_path / "legs.csv", "--parquet", tmp_path / "legs.parquet"]
+    outcome = run("check", "--json", "--config", config, *files)
+    legs = [
+        (wallet["label"], account["account"], leg["amount_raw"])
+        for wallet in outcome.json["wallets"]
+        for account in wallet["accounts"]
+        for leg in account["collateral"] + account["debt"]
+    ]
+    csv = pd.read_csv(tmp_path / "legs.csv", dtype=str)
+    parquet = pd.read_parquet(tmp_path / "legs.parquet")
+    for frame in (csv, parquet):
+        assert list(frame[["label", "account", "amount_raw"]].itertuples(index=False, name=None)) == legs
+    assert set(parquet["liquidatable"]) == {True, False}
+
+
+@pytest.mark.parametrize("option", ["--csv", "--parquet"])
+def test_a_file_that_cannot_be_written(run: Run, config: Path, option: str) -> None:
+    assert run("check", "edge", "--json", "--config", config, option, "no/such/place").complaint.startswith(
+        option
+    )
+
+
+def test_quiet_and_verbose(run: Run, config: Path) -> None:
+    quiet = run("check", "edge", "liquidatable", "--quiet", "--config", config)
+    assert quiet.out.splitlines()[0] == "2 wallets: 1 liquidatable · 1 danger"
+    assert (quiet.code, quiet.err) == (2, "")
+    verbose = run("check", "edge", "--verbose", "--json", "--config", config)
+    assert re.search(r"\d+ requests, \d+\.\d\d s", verbose.err)
+    assert "http" not in verbose.err
+    assert verbose.json["wallets"][0]["label"] == "edge"
+
+
+@pytest.fixture
+def known_chain(world: World, monkeypatch: pytest.MonkeyPatch) -> str:
+    """The local chain as if the address book knew it: its newer market, and its tokens."""
+    market = world.markets[NEWER]
+    book = ChainBook(
+        chain="testnet",
+        chain_id=31337,
+        aliases=(),
+        tokens=tuple(Token(r.token, s, "ETH" if "ETH" in s else s) for s, r in market.reserves.items()),
+        venues=(
+            Deployment(
+                "aave-v3",
+                "core",
+                {"pool_addresses_provider": market.core.addresses()["addresses_provider"]},  # type: ignore[dict-item]
+                "test",
+                None,
+                "testnet.toml: venues[0]",
+            ),
+        ),
+    )
+    monkeypatch.setattr("checker.venues.books", lambda: {31337: book})
+    return world.anvil.url
+
+
+def test_without_any_file(run: Run, known_chain: str, world: World) -> None:
+    edge = world.wallets["edge"]
+    outcome = run("check", edge, "--rpc", f"mine={known_chain}", "--json")
+    (wallet,) = outcome.json["wallets"]
+    assert [account["venue"] for account in wallet["accounts"]] == ["mine/aave-v3/core"]
+    assert {exposure["factor"] for exposure in wallet["exposures"]} == {"ETH", "USDC"}
+    assert (wallet["label"], wallet["band"], outcome.code) == (None, "danger", 1)
+
+
+def test_the_book_and_the_users_venues(run: Run, known_chain: str, world: World, config: Path) -> None:
+    # The user's v3.2 has the book's addresses: it stands for the book's, under the user's name.
+    venues = [
+        a["venue"] for a in run("check", "edge", "--json", "--config", config).json["wallets"][0]["accounts"]
+    ]
+    assert venues == ["local/aave-v3/v3.2", "local/aave-v3/v3.0.2"]
+    clash = (
+        world.config_text()
+        .replace('name = "v3.0.2"', 'name = "core"')
+        .replace('name = "v3.2"', 'name = "core"')
+    )
+    config.write_text(clash)
+    assert "another venue local/aave-v3/core" in run("check", "edge", "--json", "--config", config).complaint
+    text = world.config_text()
+    head, _, wallets = text.partition("[[venues]]")
+    config.write_text(head + "[[wallets]]" + wallets.partition("[[wallets]]")[2])
+    accounts = run("check", "edge", "--json", "--config", config).json["wallets"][0]["accounts"]
+    assert [account["venue"] for account in accounts] == ["local/aave-v3/core"]
+    config.write_text(config.read_text().replace("chain_id = 31337", "address_book = false"))
+    assert (
+        "the address book knows no venue on local"
+        in run("check", "edge", "--json", "--config", config).complaint
+    )
+
+
+def test_symbols_are_factors_of_known_tokens_only(
+    run: Run, known_chain: str, world: World, config: Path
+) -> None:
+    text = world.config_text().partition("[factors]")[0] + '[factors]\nWETH = "STAKED"\nUSDC = "DOLLAR"\n'
+    config.write_text(text)
+    newer, older = run("check", "edge", "--json", "--config", config).json["wallets"][0]["accounts"]
+    assert [f["factor"] for f in newer["liquidation"]["factors"]] == ["STAKED", "DOLLAR"]
+    assert all(f["factor"].startswith("0x") for f in older["liquidation"]["factors"])
+
+
+def test_a_broken_pipe_is_no_error(config: Path) -> None:
+    process = subprocess.Popen(
+        [*COMMAND, "check", "--json", "--config", str(config)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        cwd=ROOT,
+    )
+    assert process.stdout is not None
+    assert process.stderr is not None
+    process.stdout.close()
+    assert process.stderr.read() == b""
+    assert process.wait(60) == 2
+    process.stderr.close()
+
+
+def test_ctrl_c_is_one_line_at_once(config: Path, world: World, proxy: FaultProxy) -> None:
+    proxy.add(Delay(20.0))
+    config.write_text(world.config_text().replace(world.anvil.url, proxy.url))
+    process = subprocess.Popen(
+        [*COMMAND, "check", "--json", "--config", str(config)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        cwd=ROOT,
+    )
+    deadline = time.monotonic() + 30
+    while not proxy.posts and time.monotonic() < deadline:
+        time.sleep(0.05)
+    begun = time.monotonic()
+    process.send_signal(signal.SIGINT)
+    out, err = process.communicate(timeout=15)
+    assert (process.returncode, out, err) == (130, b"", b"interrupted\n")
+    assert time.monotonic() - begun < 5
+
+
+def test_colour_and_progress_on_a_terminal_only(config: Path, run: Run) -> None:
+    piped = run("check", "edge", "--config", config)
+    assert "\x1b" not in piped.out + piped.err
+    assert on_terminal([*COMMAND, "check", "edge", "--config", str(config)]).count("\x1b[") > 5
+
+
+def on_terminal(command: list[str]) -> str:
+    """What a command writes to a terminal of 80 columns."""
+    master, slave = pty.openpty()
+    environment = {**os.environ, "TERM": "xterm-256color", "COLUMNS": "80"}
+    environment.pop("NO_COLOR", None)
+    process = subprocess.Popen(command, stdin=slave, stdout=slave, stderr=slave, cwd=ROOT, env=environment)
+    os.close(slave)
+    shown = b""
+    while process.poll() is None or select.select([master], [], [], 0.2)[0]:
+        if select.select([master], [], [], 0.2)[0]:
+            try:
+                part = os.read(master, 1 << 16)
+            except OSError:
+                break
+            if not part:
+                break
+            shown += part
+    os.close(master)
+    process.wait(30)
+    return shown.decode()
