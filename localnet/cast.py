@@ -8,7 +8,7 @@
     insolvent          collateral worth less than debt
     emode_loop         staked ether against ether, looped, in an e-mode
     emode_stable       one stablecoin against another, in an e-mode
-    emode_staked       in an e-mode which on v3.0.2 has a price source of its own
+    emode_staked       in an e-mode which before v3.2 has a price source of its own
     isolated           isolated collateral under a debt ceiling (v3.7: in an isolated e-mode)
     dust_debt          one raw unit of a 6-decimals token owed
     wei_debt           one wei owed: less than the smallest unit of the oracle's prices

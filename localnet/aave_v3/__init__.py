@@ -1,4 +1,4 @@
-"""Aave v3 markets on a local chain: v3.0.2 and v3.2 from the registries, v3.3 to v3.7 from a build."""
+"""Aave v3 markets on a local chain: v3.0.2 and v3.2 from the registries, the others from a build."""
 
 from __future__ import annotations
 

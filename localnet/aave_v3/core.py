@@ -100,7 +100,7 @@ def deploy_core(evm: Evm, version: Version, source: ArtifactSource) -> Core:
     provider.send("setPoolDataProvider", data_provider.address)
 
     tokens = {"aTokenImpl": "AToken", "variableDebtTokenImpl": "VariableDebtToken"}
-    if version.stable_rate:
+    if version.stable_token:
         tokens["stableDebtTokenImpl"] = "StableDebtToken"
     found = {field: deployer.deploy(name + version.suffix).address for field, name in tokens.items()}
     addresses = {
@@ -119,7 +119,7 @@ def attach(evm: Evm, version: Version, source: ArtifactSource, addresses: Mappin
     def contract(address: str, artifact: str, name: str) -> Contract:
         return evm.at(address, source.get(artifact).abi, name)
 
-    if not version.stable_rate and version.revision >= 8:
+    if version.revision >= 8:
         evm.learn_errors(source.get("Errors").abi)
     provider = contract(addresses["addresses_provider"], "PoolAddressesProvider", "PoolAddressesProvider")
     pool = contract(provider.call("getPool"), "Pool" + version.suffix, "Pool")

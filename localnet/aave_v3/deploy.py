@@ -14,8 +14,8 @@ from localnet.evm import Evm
 def deploy(anvil: Anvil, version: str, artifacts: Path | None = None) -> Market:
     """An Aave v3 market without reserves.
 
-    `version`: a key of `VERSIONS`. `artifacts`: for v3.3 and later, the directory of a Foundry
-    build of its sources (`X.sol/X.json`). Raises LocalnetError, Reverted.
+    `version`: a key of `VERSIONS`. `artifacts`: for a version that no registry has, the directory
+    of a Foundry build of its sources (`X.sol/X.json`). Raises LocalnetError, Reverted.
     """
     known = version_of(version)
     evm = Evm(anvil)

@@ -151,8 +151,9 @@ class MarketAdmin:
     ) -> None:
         """Makes an e-mode category, or changes one, and puts assets into it; terms in bps.
 
-        `price_source` (v3.0): an asset address that the oracle has a price for; its price then
-        stands for every asset of the category. v3.0 knows one list of assets: both given ones.
+        `price_source` (before v3.2): an asset address that the oracle has a price for; its price
+        then stands for every asset of the category. Those versions know one list of assets: both
+        given ones.
         `isolated`: v3.7.
         """
         terms: list[object] = [category_id, ltv, liquidation_threshold, liquidation_bonus]
@@ -192,7 +193,8 @@ class MarketAdmin:
         """Gives the market a PriceOracleSentinel over a new sequencer feed (up); returns the feed.
 
         `feed.send("set", 1, since)` is down; `("set", 0, since)` up again, with liquidations
-        allowed later than `since + grace_seconds`.
+        allowed later than `since + grace_seconds`. `setApart` tells the two timestamps of an answer
+        apart: v3.0's sentinel counts from the second (updated), later ones from the first (started).
         """
         if not self.core.version.sentinel:
             raise LocalnetError(f"Aave v{self.version} has no price oracle sentinel")

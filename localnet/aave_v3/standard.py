@@ -15,7 +15,7 @@ from margin.basics import Address
 ETH_EMODE = 1
 STABLE_EMODE = 2
 STAKED_EMODE = 3
-"""On v3.0.2 this e-mode has a price source of its own, so its assets have one common price."""
+"""Before v3.2 this e-mode has a price source of its own, so its assets have one common price."""
 ISOLATED_EMODE = 4
 """v3.7 only, in place of the isolation mode that earlier versions have."""
 

@@ -31,8 +31,13 @@ class Version:
 
     @property
     def stable_rate(self) -> bool:
-        """Whether stable-rate debt exists."""
+        """Whether stable-rate debt can be taken."""
         return self.revision < 4
+
+    @property
+    def stable_token(self) -> bool:
+        """Whether a reserve has a stable-rate debt token; v3.1's own refuses all debt."""
+        return self.revision < 5
 
     @property
     def liquid_emodes(self) -> bool:
@@ -68,6 +73,7 @@ VERSIONS: Mapping[str, Version] = MappingProxyType(
         version.name: version
         for version in (
             Version("3.0.2", 1, "", packages.AAVE_V3_0_2),
+            Version("3.1", 4, "Instance", None),
             Version("3.2", 5, "Instance", packages.AAVE_V3_2),
             Version("3.3", 7, "Instance", None),
             Version("3.4", 8, "Instance", None),

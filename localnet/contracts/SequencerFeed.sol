@@ -12,11 +12,16 @@ contract SequencerFeed {
         updatedAt = block.timestamp;
     }
 
-    /// `since`: when the present status began, and (as Aave reads it) when it was last updated.
+    /// `since`: when the present status began, and when it was last updated.
     function set(int256 answer_, uint256 since) external {
+        setApart(answer_, since, since);
+    }
+
+    /// The two apart: Aave's sentinel counts from the update in v3.0, from the beginning since v3.1.
+    function setApart(int256 answer_, uint256 startedAt_, uint256 updatedAt_) public {
         answer = answer_;
-        startedAt = since;
-        updatedAt = since;
+        startedAt = startedAt_;
+        updatedAt = updatedAt_;
     }
 
     function latestRoundData() external view returns (uint80, int256, uint256, uint256, uint80) {

@@ -100,6 +100,18 @@ def test_sentinel(market: Market) -> None:
     assert market.try_liquidate("LINK", "USDC", user, at=now + HOUR + 1) is None
 
 
+def test_sentinel_counts_from_the_update_or_from_the_beginning(market: Market) -> None:
+    version = market.core.version
+    if not version.sentinel:
+        return
+    user, now = market.cast["liquidatable"], market.anvil.timestamp()
+    feed = market.set_sentinel(HOUR)
+    feed.send("setApart", 0, now - 2 * HOUR, now)
+    assert (market.try_liquidate("LINK", "USDC", user) is None) is (version.revision >= 4)
+    feed.send("setApart", 0, now, now - 2 * HOUR)
+    assert (market.try_liquidate("LINK", "USDC", user) is None) is (version.revision < 4)
+
+
 def test_configure_and_protocol_fee(market: Market) -> None:
     market.configure("WETH", ltv=50_00, liquidation_threshold=84_00, liquidation_bonus=104_00)
     assert market.account_data(market.cast["edge"])[3:5] == (84_00, 50_00)
@@ -109,15 +121,16 @@ def test_configure_and_protocol_fee(market: Market) -> None:
 
 
 def test_what_a_version_lacks_is_said(market: Market) -> None:
-    if market.core.version.stable_rate:
-        return
-    with pytest.raises(LocalnetError, match="no stable rate"):
-        market.list_reserve("X", stable_rate=True)
-    source = market.reserves["WETH"].token
-    with pytest.raises(LocalnetError, match="no e-mode price source"):
-        market.set_emode(
-            9, ltv=1, liquidation_threshold=2, liquidation_bonus=100_01, label="", price_source=source
-        )
+    version = market.core.version
+    if not version.stable_rate:
+        with pytest.raises(LocalnetError, match="no stable rate"):
+            market.list_reserve("X", stable_rate=True)
+    if version.liquid_emodes:
+        source = market.reserves["WETH"].token
+        with pytest.raises(LocalnetError, match="no e-mode price source"):
+            market.set_emode(
+                9, ltv=1, liquidation_threshold=2, liquidation_bonus=100_01, label="", price_source=source
+            )
 
 
 def test_receive_a_token(market: Market) -> None:

@@ -6,11 +6,13 @@ import pytest
 
 from localnet import states
 from localnet.aave_v3 import Market
+from localnet.aave_v3.market import STABLE
 from localnet.aave_v3.standard import ETH_EMODE, STABLE_EMODE, STAKED_EMODE
 from localnet.cast import WAD
 from localnet.evm import Reverted
 
 INFINITE = 2**256 - 1
+OPERATION_NOT_SUPPORTED = "80"
 
 
 def healthy(market: Market) -> str:
@@ -123,6 +125,17 @@ def test_many_assets(market: Market) -> None:
         ["WETH", "wstETH", "WBTC", "USDC", "DAI", "LINK"],
         ["rETH", "USDC", "DAI", "CRV"],
     )
+
+
+def test_stable_debt_tokens(market: Market) -> None:
+    """v3.1 still deploys them, for show: they refuse all debt, even where it was switched on."""
+    version, usdc = market.core.version, market.reserves["USDC"]
+    assert (usdc.stable_debt_token is not None) is version.stable_token
+    if version.stable_token and not version.stable_rate:
+        market.configurator.send("setReserveStableRateBorrowing", usdc.token, True)
+        with pytest.raises(Reverted) as refusal:
+            market.borrow(market.cast["comfortable"], "USDC", 10**6, STABLE)
+        assert refusal.value.reason == OPERATION_NOT_SUPPORTED
 
 
 def test_stable_borrower(market: Market) -> None:
