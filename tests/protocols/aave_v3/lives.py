@@ -82,7 +82,7 @@ def live(market: Market, life: Life, user: Address = USER) -> Address:
     for symbol, usd in life.supplies.items():
         market.supply(user, symbol, raw_of(market, symbol, usd) + life.odd_units + 1)
     if life.emode:
-        market.enter_emode(user, life.emode)
+        _if_allowed(lambda: market.enter_emode(user, life.emode))
     for symbol in life.unused:
         _if_allowed(lambda s=symbol: market.use_as_collateral(user, s, False))
     for symbol, share in life.borrows.items():

@@ -1,0 +1,98 @@
+"""What an adapter brings to be tested by the conformance suite: its contracts, and lives on them.
+
+A package or module `tests.protocols.<protocol>.subject` with a mapping `SUBJECTS` (name → a context
+manager that gives a `Subject`) is found by itself; nothing else is registered anywhere.
+"""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from hypothesis import strategies as st
+
+import tests.protocols
+from chain.block import pin
+from chain.reader import Reader
+from chain.rpc import Rpc
+from localnet.anvil import Anvil
+from margin.basics import Address
+from margin.prices import Prices
+from protocols.base import Book, Failed, Venue
+
+
+@dataclass(frozen=True)
+class Attempt:
+    """One way to liquidate an account, and what became of it."""
+
+    refused_because: str | None
+    """The contract's own word; `None` when the call went through."""
+    too_healthy: bool
+    """It refused because the account is not liquidatable, rather than for anything else."""
+    foretold: bool
+    """Whether the adapter said that this call would go through."""
+
+
+class Subject(Protocol):
+    """One version of one protocol, deployed on a chain that can be put back."""
+
+    node: Anvil
+    rpc: Rpc
+
+    def lives(self) -> st.SearchStrategy[Any]:
+        """Random states of the protocol with one wallet in them."""
+
+    def live(self, life: Any) -> Address:
+        """Makes one of them happen; the wallet."""
+
+    def crowd(self, count: int) -> Sequence[Address]:
+        """Makes that many wallets with an account each."""
+
+    def open(self, reader: Reader) -> Venue[Any]:
+        """The venue at the reader's block, by the adapter."""
+
+    def own_view(self, owner: Address, prices: dict[str, int] | None, at: int | None) -> tuple[int, ...]:
+        """The protocol's own figures, feeds (by address) answering other prices, at another time."""
+
+    def our_view(
+        self, venue: Venue[Any], account: Any, prices: Prices | None, at: int | None
+    ) -> tuple[int, ...]:
+        """The same figures by the adapter."""
+
+    def attempts(
+        self, venue: Venue[Any], account: Any, prices: Prices | None = None, at: int | None = None
+    ) -> list[Attempt]:
+        """Every sensible liquidation of the account, tried by `eth_call` in that state."""
+
+
+def subjects() -> dict[str, Callable[[], AbstractContextManager[Subject]]]:
+    """All subjects of all protocols, by name."""
+    found: dict[str, Callable[[], AbstractContextManager[Subject]]] = {}
+    for protocol in pkgutil.iter_modules(tests.protocols.__path__):
+        if protocol.ispkg:
+            module = importlib.import_module(f"tests.protocols.{protocol.name}.subject")
+            found |= module.SUBJECTS
+    return found
+
+
+def read_one(subject: Subject, owner: Address) -> tuple[Venue[Any], Any]:
+    """The owner's one account at the newest block, which must be readable."""
+    book = read(subject, owner)
+    (account,) = book.accounts[owner]
+    assert not isinstance(account, Failed), account
+    return book.venue, account
+
+
+def read(subject: Subject, *owners: Address) -> Book[Any]:
+    """The owners' accounts at the newest block."""
+    reader = Reader(subject.rpc, pin(subject.rpc))
+    return subject.open(reader).read(reader, owners)
+
+
+def answers(venue: Venue[Any], prices: Prices | None) -> dict[str, int] | None:
+    """Raw answers by feed address, as the protocol's side of a test takes them."""
+    return None if prices is None else {venue.feeds[key].address: raw for key, raw in prices.items()}
