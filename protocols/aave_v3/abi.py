@@ -55,6 +55,7 @@ GET_ASSET_PRICE = Function("getAssetPrice(address)", "uint256")
 
 # PriceOracleSentinel and its sequencer oracle
 GET_SEQUENCER_ORACLE = Function("getSequencerOracle()", "address")
+IS_LIQUIDATION_ALLOWED = Function("isLiquidationAllowed()", "bool")
 GET_GRACE_PERIOD = Function("getGracePeriod()", "uint256")
 LATEST_ROUND_DATA = Function("latestRoundData()", "uint80,int256,uint256,uint256,uint80")
 

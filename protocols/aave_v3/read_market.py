@@ -137,11 +137,23 @@ def _reserve(
 
 
 def _sentinel(reader: Reader, config: VenueConfig, address: Address) -> Sentinel:
-    (oracle,), (grace_s,) = _strict(
-        reader, config, [Call(address, abi.GET_SEQUENCER_ORACLE), Call(address, abi.GET_GRACE_PERIOD)]
+    """The sentinel, and which of its feed's two times it counts from: the one that explains its answer.
+
+    Where both do, the earlier: then a liquidation counts as possible no later than it is.
+    """
+    (oracle,), (grace_s,), (allowed,) = _strict(
+        reader,
+        config,
+        [
+            Call(address, abi.GET_SEQUENCER_ORACLE),
+            Call(address, abi.GET_GRACE_PERIOD),
+            Call(address, abi.IS_LIQUIDATION_ALLOWED),
+        ],
     )
-    ((_, answer, _, since, _),) = _strict(reader, config, [Call(oracle, abi.LATEST_ROUND_DATA)])
-    return Sentinel(address, answer, since, grace_s)
+    ((_, answer, started_at, updated_at, _),) = _strict(reader, config, [Call(oracle, abi.LATEST_ROUND_DATA)])
+    now, up = reader.block.timestamp, answer == 0
+    explaining = [since for since in (started_at, updated_at) if (up and now - since > grace_s) == allowed]
+    return Sentinel(address, now, allowed, up, min(explaining, default=None), grace_s)
 
 
 class Quotes:

@@ -179,12 +179,25 @@ class Sentinel:
     """The L2 sequencer sentinel: holds liquidations back after the sequencer was down (to v3.6)."""
 
     address: Address
-    sequencer_answer: int
-    """0 is up."""
-    sequencer_since: int
-    """Timestamp of the answer."""
+    read_at: int
+    """Timestamp of the block."""
+    allowed_then: bool
+    """`isLiquidationAllowed()` at that block."""
+    sequencer_up: bool
+    counts_from: int | None
+    """The moment its grace period runs from; `None` if neither time the sequencer's feed gives
+    explains what it allowed at the block."""
     grace_s: int
 
     def allows_liquidation(self, at: int) -> bool:
-        """As PriceOracleSentinel._isUpAndGracePeriodPassed (aave-v3-core 1.19.3)."""
-        return self.sequencer_answer == 0 and at - self.sequencer_since > self.grace_s
+        """What it says at the block, and what it would say later; allowed where that is not known.
+
+        Source: PriceOracleSentinel._isUpAndGracePeriodPassed. It counts from the feed's `updatedAt`
+        in aave-v3-core 1.19.3 and from `startedAt` in aave-v3-origin v3.1.0 … v3.6.0; an upgraded
+        pool can keep its old sentinel, so its own answer tells which (see `read_market`).
+        """
+        if at == self.read_at:
+            return self.allowed_then
+        if self.counts_from is None:
+            return True
+        return self.sequencer_up and at - self.counts_from > self.grace_s

@@ -128,6 +128,25 @@ def test_the_sequencer_sentinel_holds_back_above_095_and_until_its_grace_is_over
         assert said is None
 
 
+def test_the_sentinel_counts_from_the_time_its_own_version_counts_from(empty: Genuine) -> None:
+    """`updatedAt` in v3.0, `startedAt` from v3.1: a feed whose two times lie apart tells them apart."""
+    if not empty.market.core.version.sentinel:
+        assert empty.one(empty.market.cast["whale"])[0].sentinel is None
+        return
+    market, grace_s = empty.market, 3_600
+    with empty.node.undone():
+        user = fallen(empty, fall=0.94)
+        sequencer = market.set_sentinel(grace_s)
+        now = market.anvil.timestamp()
+        for started_at, updated_at in ((now - 7_200, now - 60), (now - 60, now - 7_200)):
+            sequencer.send("setApart", 0, started_at, updated_at)
+            venue, account = empty.one(user)
+            pair = account.positions[0].reserve, account.positions[1].reserve
+            for at in (venue.timestamp, now - 60 + grace_s, now - 60 + grace_s + 1):
+                said = market.try_liquidate("WETH", "USDC", user, receive_a_token=True, at=at)
+                assert (said is None) == isinstance(liquidate(venue, account, *pair, at=at), Liquidation)
+
+
 def test_debt_without_collateral_is_liquidatable_and_blocked(empty: Genuine) -> None:
     """All of the collateral goes in one liquidation; from v3.3 the rest of the debt is written off."""
     with empty.node.undone():
