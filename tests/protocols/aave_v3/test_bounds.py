@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 
 from margin.frontier import factor_edge, feed_edge, first_liquidatable, time_edge
 from margin.prices import Prices
-from margin.units import WAD
+from margin.units import BPS, WAD, wad_div_half_up
+from protocols.aave_v3.linear import compare
 from tests.protocols.aave_v3.states import NOW, YEAR_S, State, states
 
 SHARES = st.fractions(0, 1)
@@ -109,3 +110,12 @@ def test_no_smaller_shock_of_a_factor_liquidates(state: State) -> None:
         assert shocked(shock)
         assert not shocked(shock - (1 if shock > 0 else -1))
         assert -WAD < shock < 100 * WAD
+
+
+@given(debt=st.integers(1, 10**30), truncated=st.booleans())
+def test_the_requirement_is_the_smallest_support_that_is_healthy(debt: int, truncated: bool) -> None:
+    """Half-up division lets less than the debt pass, from about 2e18 units of debt on."""
+    _, least = compare(0, 0, 0, debt, truncated_average=truncated)
+    scale = 1 if truncated else BPS
+    assert wad_div_half_up(least, debt) // scale >= WAD
+    assert wad_div_half_up(least - 1, debt) // scale < WAD

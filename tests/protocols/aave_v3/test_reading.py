@@ -14,7 +14,6 @@ from localnet.solc import own
 from margin.basics import ZERO_ADDRESS, Reason
 from margin.errors import VenueError
 from margin.frontier import feed_edge
-from margin.units import BPS, WAD, wad_div_half_up
 from protocols.aave_v3 import ADAPTER
 from protocols.aave_v3.rules import RULES_BY_REVISION
 from protocols.aave_v3.state import AaveAccount
@@ -44,21 +43,6 @@ def test_exactly_at_the_edge_is_healthy_with_nothing_to_spare(lived_in: Genuine)
     assert verdict.health_factor_wad == 10**18
     assert not verdict.liquidatable
     assert verdict.margin_raw == 0
-
-
-def test_the_requirement_is_the_smallest_support_that_is_healthy(lived_in: Genuine) -> None:
-    """Half-up division makes it less than the debt at times."""
-    for name, user in lived_in.market.cast.items():
-        if name == "no_position":
-            continue
-        venue, account = lived_in.one(user)
-        verdict = venue.verdict(account)
-        debt = verdict.liabilities_raw
-        if debt:
-            scale = 1 if venue.rules.truncated_average else BPS
-            least = verdict.requirement_raw
-            assert wad_div_half_up(least, debt) // scale >= WAD
-            assert wad_div_half_up(least - 1, debt) // scale < WAD
 
 
 def test_legs_are_what_the_tokens_say(lived_in: Genuine) -> None:
