@@ -15,6 +15,7 @@ SYMBOLS = ("WETH", "wstETH", "cbETH", "rETH", "WBTC", "USDC", "DAI", "LINK", "CR
 EMODES = {1: ("WETH", "wstETH"), 2: ("USDC", "DAI"), 3: ("cbETH", "rETH")}
 USER = wallet("random")
 DAY_S = 86_400
+GIANT = 10**6
 
 
 @dataclass(frozen=True)
@@ -39,6 +40,8 @@ class Life:
     odd_units: int = 0
     """Raw units on top of every supply, so that nothing is round."""
     days: float = 0
+    giant: bool = False
+    """A million times richer: more debt than 2e18 units of the base currency, where rounding shows."""
     fall: float = 1.0
     """At last every collateral's answer is multiplied by this."""
 
@@ -66,6 +69,7 @@ def lives(draw: st.DrawFn) -> Life:
         shared_feeds=draw(st.dictionaries(configured, configured, max_size=2)),
         prices=draw(st.dictionaries(configured, st.integers(10**4, 10**13), max_size=3)),
         odd_units=draw(st.integers(0, 10**9)),
+        giant=draw(st.sampled_from((False, False, False, True))),
         days=draw(st.one_of(st.just(0.0), st.floats(0, 500))),
         fall=draw(st.one_of(st.just(1.0), st.floats(0.5, 1.3))),
     )
@@ -79,13 +83,16 @@ def live(market: Market, life: Life, user: Address = USER) -> Address:
         market.set_price_source(market.reserves[symbol].token, market.reserves[other].feed)
     for symbol, bps in life.thresholds.items():
         market.configure(symbol, ltv=bps * 9 // 10, liquidation_threshold=bps, liquidation_bonus=105_00)
+    size = GIANT if life.giant else 1
     for symbol, usd in life.supplies.items():
-        market.supply(user, symbol, raw_of(market, symbol, usd) + life.odd_units + 1)
+        market.supply(user, symbol, raw_of(market, symbol, usd * size) + life.odd_units + 1)
     if life.emode:
         _if_allowed(lambda: market.enter_emode(user, life.emode))
     for symbol in life.unused:
         _if_allowed(lambda s=symbol: market.use_as_collateral(user, s, False))
     for symbol, share in life.borrows.items():
+        if life.giant:
+            market.supply(market.cast["whale"], symbol, raw_of(market, symbol, 10_000_000 * GIANT))
         _borrow(market, user, symbol, share, stable=life.stable)
     market.warp(round(life.days * DAY_S))
     if life.fall != 1.0:
