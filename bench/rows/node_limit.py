@@ -1,0 +1,76 @@
+"""How much of what the node itself can do is left after our reading and decoding."""
+
+from __future__ import annotations
+
+import http.client
+import json
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from urllib.parse import urlsplit
+
+from bench.measure import Way, race
+from bench.row import Row, same
+from bench.stage import Stage
+from chain import program
+from chain.means import Means
+from chain.reader import Call
+from margin.basics import Address
+from protocols.aave_v3 import abi
+
+LANES = 2
+"""Connections at once, as our reader has by default."""
+
+
+def measure(stage: Stage) -> Iterator[Row]:
+    """Reading every wallet's view of itself, against posting the same question ready-made."""
+    pool = stage.book[0].pool
+    calls = [Call(pool, abi.GET_USER_ACCOUNT_DATA, (user,)) for user in stage.wallets]
+    raw = [(call.target, call.function.encode(*call.args)) for call in calls]
+    size = -(-len(raw) // LANES)
+    bodies = [_body(stage, raw[start : start + size]) for start in range(0, len(raw), size)]
+    place = urlsplit(stage.market.anvil.url).netloc
+    lanes = [http.client.HTTPConnection(place) for _ in bodies]
+    reader = stage.reader(Means.PROGRAM)
+
+    def post(lane: http.client.HTTPConnection, body: bytes) -> bytes:
+        lane.request("POST", "/", body, {"Content-Type": "application/json"})
+        return lane.getresponse().read()
+
+    with ThreadPoolExecutor(LANES) as threads:
+        answers = _taken_apart(threads.map(post, lanes, bodies), size)
+        same("the node's own answers", reader.raw(raw), answers)
+        times = race(
+            Way(lambda: list(threads.map(post, lanes, bodies)), len(calls)),
+            Way(lambda: reader.read(calls), len(calls)),
+            repeats=stage.size.repeats,
+        )
+    for lane in lanes:
+        lane.close()
+    yield Row(
+        what=f"{len(calls):,} × getUserAccountData, read and decoded",
+        against="the node alone",
+        ratio=times.ratio(),
+        figures=f"{times.per_second():,.0f} accounts a second against {times.baseline_per_second:,.0f}",
+        meaning=(
+            "Our reader against posting the same calls as bytes prepared beforehand and throwing the "
+            "answer away: 1 would mean that our own work costs nothing."
+        ),
+        aim=0.6,
+    )
+
+
+def _taken_apart(answers: Iterable[bytes], size: int) -> list[bytes | None]:
+    """The results in the node's answers: checked once, so that it is no error that is posted so fast."""
+    found: list[bytes | None] = []
+    for answer in answers:
+        packed = bytes.fromhex(str(json.loads(answer)["result"])[2:])
+        found += program.unpack(packed, size).results
+    return found
+
+
+def _body(stage: Stage, calls: Sequence[tuple[Address, bytes]]) -> bytes:
+    """The whole HTTP body that asks for these calls by our program."""
+    question = {"to": program.ADDRESS, "data": "0x" + program.pack(calls).hex()}
+    override = {program.ADDRESS: {"code": "0x" + program.CODE.hex()}}
+    params = [question, {"blockHash": stage.block.hash}, override]
+    return json.dumps({"jsonrpc": "2.0", "id": 1, "method": "eth_call", "params": params}).encode()
