@@ -162,6 +162,7 @@ def _first_problem(error: ValidationError, source: str, rpc: Rpcs) -> ConfigErro
         "union_tag_not_found": "missing key: type",
         "model_type": "expected a table",
         "dict_type": "expected a table",
+        "tuple_type": "expected a list",
         "too_short": "expected at least one",
     }
     said = messages.get(first["type"]) or first["msg"].replace("Input should be", "should be")

@@ -136,9 +136,7 @@ def _smtp(value: Any, info: ValidationInfo) -> SecretStr:
     url, scheme, host, query = _split(value, info)
     encrypted = scheme == "smtps" or (scheme == "smtp" and query.get("starttls") == ["true"])
     if not host or not (encrypted or (scheme == "smtp" and is_loopback(host))):
-        raise wrong(
-            "expected an smtps URL, or an smtp URL with starttls=true (without it on loopback only)"
-        )
+        raise wrong("expected an smtps URL, or an smtp URL with starttls=true (without it on loopback only)")
     return SecretStr(url)
 
 

@@ -88,7 +88,10 @@ def write_parquet(report: Report, path: Path) -> None:
 
 
 def _no_formula(cell: object) -> object:
-    return f"'{cell}" if isinstance(cell, str) and cell.startswith(_FORMULA) else cell
+    if not isinstance(cell, str):
+        return cell
+    line = " ".join(cell.splitlines()) if not cell.isprintable() else cell
+    return f"'{line}" if cell.startswith(_FORMULA) else line
 
 
 def _text(value: int | None) -> str | None:

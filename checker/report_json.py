@@ -86,7 +86,7 @@ def _account(account: AccountView) -> Json:
         "liquidatable": account.liquidatable,
         "insolvent": None if verdict is None else verdict.insolvent,
         "blocked": account.blocked,
-        "health_factor": _ratio(None if verdict is None else verdict.health_factor_wad, WAD),
+        "health_factor": _health(None if verdict is None else verdict.health_factor_wad),
         "support_raw": None if verdict is None else str(verdict.support_raw),
         "requirement_raw": None if verdict is None else str(verdict.requirement_raw),
         "reported": None if audit is None else dict(audit.reported),
@@ -103,8 +103,12 @@ def _account(account: AccountView) -> Json:
     }
 
 
-def _ratio(value: int | None, scale: int) -> float | None:
-    return None if value is None else value / scale
+def _health(health_factor_wad: int | None) -> float | None:
+    """A health factor as a float; one below the edge never rounds up to it."""
+    if health_factor_wad is None:
+        return None
+    value = health_factor_wad / WAD
+    return math.nextafter(1.0, 0.0) if health_factor_wad < WAD and value >= 1.0 else value
 
 
 def _shock(shock_wad: int | None) -> float | None:

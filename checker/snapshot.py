@@ -166,14 +166,26 @@ def _read_venue(
     try:
         book = place.adapter.open(reader, place.config).read(reader, owners)
     except VenueError as error:
-        if place.is_users:
-            raise ConfigError(place.config.where, error.problem) from None
-        return Unread(Reason.UNSUPPORTED, error.problem)
+        return _not_there(place, reader, error)
     except ReadError as failure:
         if failure.unread.reason is Reason.BLOCK_NOT_FOUND and spec not in TAGS:
             raise ConfigError("--block", f"the node has no state of block {reader.block.number}") from None
         return failure.unread
     return book
+
+
+def _not_there(place: Place, reader: Reader, error: VenueError) -> Unread:
+    """A venue that is not what it should be: the user's mistake, unless the node itself cannot be trusted.
+
+    A node that garbles its answers makes any contract look wrong, so it is asked something plain first.
+    """
+    try:
+        still_canonical(reader.rpc, reader.block)
+    except ChainUnreadable as failure:
+        return failure.unread
+    if place.is_users:
+        raise ConfigError(place.config.where, error.problem) from None
+    return Unread(Reason.UNSUPPORTED, error.problem)
 
 
 def _nothing(chain: str, known: Sequence[Place], unread: Unread, requests: int) -> ChainReading:

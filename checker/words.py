@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from datetime import UTC, datetime
 from decimal import Decimal
 
@@ -48,10 +47,10 @@ def quantity(raw: int, decimals: int, places: int | None = None) -> str:
 
 
 def amount(raw: int, decimals: int) -> str:
-    """A token amount for reading: about eight significant digits, never a bare zero for a positive one."""
-    if raw and raw < 10 ** max(0, decimals - 8):
+    """A token amount for reading, rounded down: nine digits of it, never a bare zero for a positive one."""
+    whole = len(str(raw)) - decimals  # digits before the point; negative: zeros after it
+    if raw and whole < -6:
         return f"{Decimal(raw).scaleb(-decimals):.3e}"
-    whole = len(str(raw // 10**decimals))
     return quantity(raw, decimals, max(2, 9 - whole))
 
 
@@ -77,7 +76,8 @@ def health(health_factor_wad: int) -> str:
     """A health factor, never rounded up across the edge."""
     if health_factor_wad >= 10**6 * WAD:
         return "over 1,000,000"
-    return f"{math.floor(health_factor_wad / 10**14) / 10**4:.4f}"
+    tenthousandths = health_factor_wad * 10**4 // WAD
+    return f"{tenthousandths // 10**4}.{tenthousandths % 10**4:04}"
 
 
 def moment(timestamp: int) -> str:
