@@ -1,0 +1,138 @@
+"""The README tells the truth: every command in it runs, and its transcript is what the demo prints."""
+
+from __future__ import annotations
+
+import os
+import re
+import shlex
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from checker.demo.world import World, raise_world
+from localnet.anvil import Anvil
+from localnet.cache import cache_dir
+
+ROOT = Path(__file__).resolve().parents[2]
+README = (ROOT / "README.md").read_text()
+BIN = Path(sys.executable).parent
+WARNING, UNKNOWN = 1, 3
+
+
+def fenced(language: str) -> list[str]:
+    return re.findall(rf"```{language}\n(.*?)```", README, re.DOTALL)
+
+
+COMMANDS = [line[2:] for block in fenced("console") for line in block.splitlines() if line.startswith("$ ")]
+MAKE = [command for command in COMMANDS if command.startswith("make ")]
+ON_A_REAL_CHAIN = [command for command in COMMANDS if "--rpc" in command]
+WITH_A_CONFIG = [
+    command
+    for command in COMMANDS
+    if "crossmargin" in command and "--rpc" not in command and "demo" not in command
+]
+KEEP = ".venv/bin/crossmargin demo --keep"
+
+
+@pytest.fixture(scope="module")
+def world() -> Iterator[World]:
+    world = raise_world()
+    with world.anvil:
+        yield world
+
+
+def run(command: str, place: Path, **environment: str) -> subprocess.CompletedProcess[str]:
+    """The command as it stands, `.venv/bin` being wherever these tests run from."""
+    words = [re.sub(r"\$(\w+)", lambda name: environment[name[1]], word) for word in shlex.split(command)]
+    words = [str(BIN / Path(word).name) if word.startswith(".venv/bin/") else word for word in words]
+    return subprocess.run(
+        words,
+        cwd=place,
+        env={**os.environ, "CROSSMARGIN_CACHE": str(cache_dir()), "COLUMNS": "100", **environment},
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+    )
+
+
+def on_the_demos_chain(world: World) -> str:
+    """The README's own configuration, turned to the demo's chain and venues."""
+    (toml,) = fenced("toml")
+    venues = re.findall(r"\[\[venues\]\].*?\n\n", world.config_text(), re.DOTALL)
+    turned = toml.replace("[chains.ethereum]", "[chains.local]").replace(
+        "chain_id = 1\n", "chain_id = 31337\n"
+    )
+    assert turned != toml
+    return turned + "\n" + "".join(venues)
+
+
+def test_each_command_has_a_test_here() -> None:
+    assert {*MAKE, *ON_A_REAL_CHAIN, *WITH_A_CONFIG, KEEP} == set(COMMANDS)
+    assert MAKE == ["make demo", "make test"]
+
+
+def test_the_transcript_is_what_the_demo_prints() -> None:
+    """`make demo`, all of it; the README shows one wallet and the end."""
+    shown = run("make demo", ROOT)
+    assert shown.returncode == 0, shown.stderr
+    (transcript,) = fenced("text")
+    printed = shown.stdout.splitlines()
+    for line in transcript.splitlines():
+        assert line in ("…", *printed)
+
+
+def test_make_test_is_this_run() -> None:
+    planned = subprocess.run(
+        ["make", "-n", "test"], cwd=ROOT, capture_output=True, text=True, check=True
+    ).stdout
+    assert "-m pytest" in planned
+
+
+@pytest.mark.parametrize("command", WITH_A_CONFIG)
+def test_a_command_with_the_readmes_configuration(command: str, world: World, tmp_path: Path) -> None:
+    """Against the demo's chain, where the README's two addresses really have accounts."""
+    (tmp_path / "crossmargin.toml").write_text(on_the_demos_chain(world))
+    urls = {"ETHEREUM_RPC_URL": world.anvil.url, "SECOND_RPC_URL": world.anvil.url}
+    done = run(command, tmp_path, **urls)
+    assert done.returncode == (0 if "protocols" in command else WARNING), done.stderr
+    assert "aave-v3" in done.stdout
+    for file in re.findall(r"\S+\.(?:csv|parquet)", command):
+        assert (tmp_path / file).stat().st_size > 0
+
+
+def test_the_python_of_the_readme(world: World, tmp_path: Path) -> None:
+    (tmp_path / "crossmargin.toml").write_text(on_the_demos_chain(world))
+    (program,) = fenced("python")
+    (tmp_path / "program.py").write_text(program)
+    urls = {"ETHEREUM_RPC_URL": world.anvil.url, "SECOND_RPC_URL": world.anvil.url}
+    done = run(f"{sys.executable} program.py", tmp_path, PYTHONPATH=str(ROOT), **urls)
+    assert done.returncode == 0, done.stderr
+    assert "Band." in done.stdout
+
+
+@pytest.mark.parametrize("command", ON_A_REAL_CHAIN)
+def test_a_command_for_a_real_chain_finds_its_venues(command: str, tmp_path: Path) -> None:
+    """A bare chain with Ethereum's id has nothing at the address book's places, and that is said."""
+    with Anvil.start(chain_id=1) as bare:
+        bare.mine(int(time.time()))
+        done = run(command, tmp_path, ETHEREUM_RPC_URL=bare.url)
+    assert done.returncode == UNKNOWN, done.stderr
+    assert "ethereum/aave-v3/core" in done.stdout
+    assert "no contract at 0x" in done.stdout
+
+
+def test_the_demo_keeps_its_chain(tmp_path: Path) -> None:
+    done = run(KEEP, tmp_path)
+    assert done.returncode == 0, done.stderr
+    (pid,) = re.findall(r"kill (\d+)", done.stdout)
+    try:
+        (config,) = re.findall(r"config file +(\S+)", done.stdout)
+        checked = run(f".venv/bin/crossmargin check edge --config {config}", tmp_path)
+        assert checked.returncode == WARNING, checked.stderr
+    finally:
+        os.kill(int(pid), 15)
