@@ -7,8 +7,10 @@ from collections.abc import Callable, Sequence
 from chain.rpc import Settings
 from checker.config import Config
 from checker.snapshot import BlockChoice, ChainReading, read_chains
+from checker.venues import book_of
 from checker.wallet_view import Report, wallet_view
 from margin.errors import ConfigError
+from protocols.deployments import books
 
 Say = Callable[[str, int, int], None]
 """Told what is being done and how far it is: text, done, total (0 when not known)."""
@@ -46,14 +48,30 @@ def check(
     return Report(
         blocks=tuple(reading.block for reading in readings if reading.block is not None),
         wallets=tuple(views),
-        warnings=tuple(_warnings(readings)),
+        warnings=tuple(_warnings(config, readings)),
         requests=sum(reading.requests for reading in readings),
     )
 
 
-def _warnings(readings: Sequence[ChainReading]) -> list[str]:
-    return [
-        f"chain {reading.chain}: no venue is known there, so nothing of it was read"
-        for reading in readings
-        if reading.block is not None and not reading.venues
+def _warnings(config: Config, readings: Sequence[ChainReading]) -> list[str]:
+    """What is no mistake, but would surprise."""
+    said = []
+    symbols: set[str] = set()
+    for chain, reading in zip(config.chains, readings, strict=True):
+        if reading.block is None:
+            continue
+        book = book_of(chain, reading.block.chain_id)
+        symbols |= {token.symbol for token in book.tokens} if book else set()
+        if not reading.venues:
+            said.append(f"chain {chain.name}: no venue is known there, so nothing of it was read")
+        namesakes = [known for known in books().values() if chain.name in (known.chain, *known.aliases)]
+        if namesakes and reading.block.chain_id not in [known.chain_id for known in namesakes]:
+            said.append(
+                f"chain {chain.name} has chain id {reading.block.chain_id}: not the chain of that name"
+            )
+    said += [
+        f"factors.{symbol}: no known token of these chains has that symbol; give its address"
+        for symbol in config.factors_by_symbol
+        if symbol not in symbols
     ]
+    return said

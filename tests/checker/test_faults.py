@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from copy import copy
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from tests.checker.conftest import Run, schema_of
 from tests.faults import (
     Delay,
     DropAnswers,
+    Exchange,
     Fault,
     FaultProxy,
     NodeError,
@@ -260,3 +262,74 @@ def test_a_thousand_wallets_take_a_bounded_number_of_requests(
     assert len(report.wallets) == len(names)
     assert report.requests == proxy.posts
     assert proxy.posts <= 100
+
+
+@dataclass
+class Reorg(Fault):
+    """Before the post is answered, the newest block is replaced by another."""
+
+    world: World
+    snapshot: str = ""
+
+    def before(self, _exchange: Exchange) -> None:
+        anvil = self.world.anvil
+        anvil.revert(self.snapshot)
+        self.snapshot = anvil.snapshot()
+        anvil.mine(anvil.timestamp() + 60 * (1 + self.acted))
+
+
+@pytest.fixture
+def on_a_new_block(world: World) -> str:
+    """A block that can be replaced; the snapshot from before it."""
+    snapshot = world.anvil.snapshot()
+    world.anvil.mine(world.anvil.timestamp() + 12)
+    return snapshot
+
+
+def test_a_block_replaced_while_it_is_read_is_read_again(
+    through: Check, world: World, config: Path, on_a_new_block: str
+) -> None:
+    replaced = world.anvil.request("eth_getBlockByNumber", "latest", False)["hash"]
+    document = through(Reorg(world=world, snapshot=on_a_new_block, skip=6))
+    assert document == to_json(check(load_config(config)))
+    assert document["blocks"][0]["hash"] != replaced
+
+
+def test_a_block_that_never_stays_is_unknown(through: Check, world: World, on_a_new_block: str) -> None:
+    document = through(Reorg(world=world, snapshot=on_a_new_block, skip=3, times=None))
+    assert document["blocks"] == []
+    for wallet in document["wallets"]:
+        assert (wallet["band"], wallet["accounts"]) == ("unknown", [])
+        assert {item["reason"] for item in wallet["unread"]} == {"block_not_found"}
+
+
+def test_one_chain_of_two_is_dead(through: Check, healthy: Any, world: World) -> None:
+    text = world.config_text()
+    provider = world.markets["3.2"].core.addresses()["addresses_provider"]
+    far = f"""[chains.far]
+rpc = "http://127.0.0.1:1"
+[[venues]]
+chain = "far"
+protocol = "aave-v3"
+pool_addresses_provider = "{provider}"
+"""
+    document = through(text=far + text)
+    assert [block["chain"] for block in document["blocks"]] == ["local"]
+    for wallet, true in zip(document["wallets"], healthy["wallets"], strict=True):
+        assert wallet["accounts"] == true["accounts"]
+        assert wallet["equity_usd"] is None
+        assert [(i["venue"], i["reason"]) for i in wallet["unread"]] == [("far/aave-v3", "refused")]
+        assert wallet["band"] == ("liquidatable" if true["band"] == "liquidatable" else "unknown")
+
+
+def test_two_chains_are_read_at_a_block_each(through: Check, healthy: Any, world: World) -> None:
+    text = world.config_text()
+    head, _, wallets = text.partition("[[wallets]]")
+    twice = f"{head}{head.replace('local', 'again')}[[wallets]]{wallets}"
+    document = through(text=twice)
+    assert [block["chain"] for block in document["blocks"]] == ["local", "again"]
+    for wallet, true in zip(document["wallets"], healthy["wallets"], strict=True):
+        assert [a["venue"] for a in wallet["accounts"]] == [
+            a["venue"].replace("local", chain) for chain in ("local", "again") for a in true["accounts"]
+        ]
+        assert wallet["equity_usd"] == pytest.approx(2 * true["equity_usd"])
