@@ -57,8 +57,12 @@ class Race:
         return 1 / statistics.median(self.baseline)
 
 
-def race(baseline: Way, *others: Way, repeats: int) -> Race:
-    """Runs every way once unmeasured, then `repeats` times in turns, beginning with another each time."""
+def race(baseline: Way, *others: Way, repeats: int, at_least_s: float = 0.0) -> Race:
+    """Runs every way once unmeasured, then `repeats` times in turns, beginning with another each time.
+
+    In its turn a way is run again until `at_least_s` have gone by, so that a short one is not one
+    moment's luck; its time is the mean of that turn.
+    """
     ways = [baseline, *others]
     for way in ways:
         way.work()
@@ -66,14 +70,17 @@ def race(baseline: Way, *others: Way, repeats: int) -> Race:
     for turn in range(repeats):
         for place in range(len(ways)):
             at = (place + turn) % len(ways)
-            times[at].append(_seconds(ways[at].work) / ways[at].units)
+            times[at].append(_seconds(ways[at].work, at_least_s) / ways[at].units)
     return Race(tuple(times[0]), tuple(tuple(each) for each in times[1:]))
 
 
-def _seconds(work: Callable[[], object]) -> float:
+def _seconds(work: Callable[[], object], at_least_s: float) -> float:
     gc.collect()
-    start = time.perf_counter()
-    result = work()
-    seconds = time.perf_counter() - start
-    del result  # freed outside the measured time, for every way alike
-    return seconds
+    done, spent = 0, 0.0
+    while not done or spent < at_least_s:
+        start = time.perf_counter()
+        result = work()
+        spent += time.perf_counter() - start
+        done += 1
+        del result  # freed outside the measured time, for every way alike
+    return spent / done

@@ -19,7 +19,8 @@ Written by `make bench`, never by hand. Each ratio is measured side by side in o
 each repetition is compared with itself, and the median stands beside the least and the most (and how many
 ratios there are). Above 1 the first does better. Before anything is timed, the answers of all ways are
 compared; one that differs ends the run. The node is a local Anvil: a distant one adds the same round trip to
-every HTTP request, which favours whoever makes few.
+every HTTP request, which favours whoever makes few. An aim is what the finished program is to reach; one that
+is not met yet says so.
 """
 
 

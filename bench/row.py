@@ -37,17 +37,19 @@ class Size:
     answers: int
     """Answers of six words to decode."""
     repeats: int
+    turn_s: float
+    """Seconds that a way's turn lasts at least."""
 
     def __str__(self) -> str:
         return (
             f"{self.wallets:,} wallets ({self.sample} a repetition for naive web3.py, "
             f"{self.edges} for its bisection), {self.answers:,} answers to decode, "
-            f"{self.repeats} repetitions in turns"
+            f"{self.repeats} repetitions in turns of at least {self.turn_s:g} s"
         )
 
 
-FULL = Size(wallets=1_000, sample=25, edges=4, answers=20_000, repeats=5)
-TINY = Size(wallets=6, sample=2, edges=1, answers=20, repeats=2)
+FULL = Size(wallets=1_000, sample=25, edges=8, answers=20_000, repeats=5, turn_s=0.5)
+TINY = Size(wallets=6, sample=2, edges=1, answers=20, repeats=2, turn_s=0.0)
 
 
 class Different(CrossmarginError):

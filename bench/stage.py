@@ -10,6 +10,7 @@ from types import TracebackType
 from typing import Any
 
 from bench import crowd
+from bench.measure import Race, Way, race
 from bench.multicall3 import place_multicall3
 from bench.naive import Naive
 from bench.row import Size
@@ -49,6 +50,10 @@ class Stage:
     def say(self, what: str) -> None:
         """Tells whoever waits what is being done."""
         print(f"  {what} …", file=sys.stderr, flush=True)
+
+    def race(self, baseline: Way, *others: Way) -> Race:
+        """Times them in turns, as long and as often as the size says."""
+        return race(baseline, *others, repeats=self.size.repeats, at_least_s=self.size.turn_s)
 
     @cached_property
     def market(self) -> Market:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from bench.measure import Way, race
+from bench.measure import Way
 from bench.row import Row, same
 from bench.stage import Stage
 
@@ -20,10 +20,9 @@ def measure(stage: Stage) -> Iterator[Row]:
     stage.read_book(wallets)
     ours = stage.rpc.requests - before
 
-    times = race(
+    times = stage.race(
         Way(lambda: naive.read(sampled), len(sampled)),
         Way(lambda: stage.read_book(wallets), len(calls)),
-        repeats=stage.size.repeats,
     )
     accounts_per_call = len(wallets) / len(calls)
     yield Row(

@@ -10,7 +10,7 @@ from typing import Any
 from eth_abi.abi import decode
 from eth_utils.address import to_checksum_address
 
-from bench.measure import Way, race
+from bench.measure import Way
 from bench.naive import outputs
 from bench.row import Row, same
 from bench.stage import Stage
@@ -73,10 +73,9 @@ def measure(stage: Stage) -> Iterator[Row]:
     for way in bulk:
         same(f"calls by {way.name}", expected, way.read(calls))
 
-    times = race(
+    times = stage.race(
         Way(lambda: stage.naive.read(sample), len(sample)),
         *[Way(partial(way.read, calls), len(calls)) for way in bulk],
-        repeats=stage.size.repeats,
     )
     for place, way in enumerate(bulk):
         yield Row(

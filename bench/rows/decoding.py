@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from eth_abi.abi import decode
 
-from bench.measure import Way, race
+from bench.measure import Way
 from bench.row import Row, same
 from bench.stage import Stage
 from protocols.aave_v3.abi import GET_USER_ACCOUNT_DATA
@@ -28,7 +28,7 @@ def measure(stage: Stage) -> Iterator[Row]:
         return [decode(types, answer) for answer in answers]
 
     same("decoding", ours(), theirs())
-    times = race(Way(theirs, len(answers)), Way(ours, len(answers)), repeats=stage.size.repeats)
+    times = stage.race(Way(theirs, len(answers)), Way(ours, len(answers)))
     yield Row(
         what=f"decode {len(answers):,} × {WORDS} words",
         against="eth_abi",

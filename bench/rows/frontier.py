@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from bench.bisection import Bisection
 from bench.counted import Counted
-from bench.measure import Ratio, Way, race
+from bench.measure import Ratio, Way
 from bench.row import Different, Row
 from bench.stage import Stage
 from margin.account import Judge
@@ -46,10 +46,9 @@ def measure(stage: Stage) -> Iterator[Row]:
         searches.append(bisection.calls)
         spent.append(counted.verdicts)
     per_account = [_spent(venue, account) for account in alive]
-    times = race(
+    times = stage.race(
         Way(lambda: [_bisected(Bisection(stage, venue, a), venue, a) for a in sample], len(sample)),
-        Way(lambda: [_edges(venue, account) for account in alive], len(alive)),
-        repeats=stage.size.repeats,
+        Way(lambda: [_edges(venue, account) for account in sample], len(sample)),
     )
     against = "bisection by eth_call"
     agreeing = f"{agreed} of {compared} edges the same, no bisected one nearer"
@@ -58,8 +57,8 @@ def measure(stage: Stage) -> Iterator[Row]:
         against=against,
         ratio=times.ratio(),
         figures=(
-            f"{1000 / times.per_second():,.1f} ms an account over {len(alive):,} accounts, against "
-            f"{1000 / times.baseline_per_second:,.0f} ms; {agreeing}"
+            f"{1000 / times.per_second():,.1f} ms an account, against "
+            f"{1000 / times.baseline_per_second:,.0f} ms, both over {len(sample)} accounts; {agreeing}"
         ),
         meaning=(
             "First liquidating price of every feed, smallest liquidating move of every factor, first "

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from urllib.parse import urlsplit
 
-from bench.measure import Way, race
+from bench.measure import Way
 from bench.row import Row, same
 from bench.stage import Stage
 from chain import program
@@ -39,10 +39,9 @@ def measure(stage: Stage) -> Iterator[Row]:
     with ThreadPoolExecutor(LANES) as threads:
         answers = _taken_apart(threads.map(post, lanes, bodies), size)
         same("the node's own answers", reader.raw(raw), answers)
-        times = race(
+        times = stage.race(
             Way(lambda: list(threads.map(post, lanes, bodies)), len(calls)),
             Way(lambda: reader.read(calls), len(calls)),
-            repeats=stage.size.repeats,
         )
     for lane in lanes:
         lane.close()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from bench.contract import health_at
-from bench.measure import Way, race
+from bench.measure import Way
 from bench.row import Different, Row
 from bench.stage import Stage
 from chain.reader import Call
@@ -24,10 +24,9 @@ def measure(stage: Stage) -> Iterator[Row]:
     venue, accounts = stage.book
     compared = compare(stage, venue, accounts)
     sample = [Call(venue.pool, abi.GET_USER_ACCOUNT_DATA, (w,)) for w in stage.wallets[: stage.size.sample]]
-    times = race(
+    times = stage.race(
         Way(lambda: stage.naive.read(sample), len(sample)),
         Way(lambda: [venue.verdict(account) for account in accounts], len(accounts)),
-        repeats=stage.size.repeats,
     )
     yield Row(
         what="exact verdict of an account",

@@ -28,6 +28,12 @@ def test_a_ratio_is_of_units_not_of_calls(monkeypatch: pytest.MonkeyPatch) -> No
     assert (times.per_second(), times.baseline_per_second) == (2_000, 10)
 
 
+def test_a_short_way_is_run_until_its_turn_is_over() -> None:
+    done: list[float] = []
+    race(Way(lambda: done.append(1.0), 1), repeats=2, at_least_s=0.001)
+    assert len(done) > 3
+
+
 def test_the_spread_is_of_the_repetitions() -> None:
     assert Ratio.of([3.0, 1.0, 8.0]) == Ratio(3.0, 1.0, 8.0, 3)
 
