@@ -66,9 +66,7 @@ def _warnings(config: Config, readings: Sequence[ChainReading]) -> list[str]:
             said.append(f"chain {chain.name}: no venue is known there, so nothing of it was read")
         namesakes = [known for known in books().values() if chain.name in (known.chain, *known.aliases)]
         if namesakes and reading.block.chain_id not in [known.chain_id for known in namesakes]:
-            said.append(
-                f"chain {chain.name} has chain id {reading.block.chain_id}: not the chain of that name"
-            )
+            said.append(f"chain {chain.name} has chain id {reading.block.chain_id}, not that name's own")
     said += [
         f"factors.{symbol}: no known token of these chains has that symbol; give its address"
         for symbol in config.factors_by_symbol

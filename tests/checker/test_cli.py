@@ -165,6 +165,18 @@ def test_symbols_are_factors_of_known_tokens_only(
     assert all(f["factor"].startswith("0x") for f in older["liquidation"]["factors"])
 
 
+def test_what_would_surprise_is_said_on_stderr(run: Run, world: World, config: Path) -> None:
+    text = world.config_text().partition("[factors]")[0] + '[factors]\nWETH = "ETH"\n'
+    config.write_text(text.replace("chains.local", "chains.base").replace('"local"', '"base"'))
+    outcome = run("check", "edge", "--json", "--config", config)
+    assert outcome.json["wallets"][0]["band"] == "danger"
+    assert outcome.err.splitlines() == [
+        "warning: chain base has chain id 31337, not that name's own",
+        "warning: factors.WETH: no known token of these chains has that symbol; give its address",
+    ]
+    assert run("check", "edge", "--json", "--quiet", "--config", config).err == ""
+
+
 def test_a_broken_pipe_is_no_error(config: Path) -> None:
     process = subprocess.Popen(
         [*COMMAND, "check", "--json", "--config", str(config)],
