@@ -8,6 +8,7 @@ from rich.text import Text
 from checker import words
 from checker.bands import Band
 from checker.wallet_view import Report, WalletView
+from margin.units import WAD
 
 STYLE = {
     Band.OK: "green",
@@ -21,9 +22,9 @@ STYLE = {
 def overview(report: Report) -> Table:
     """Band, lowest health factor, smallest deadly move, time left and equity of every wallet."""
     table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim", pad_edge=False, title_justify="left")
-    table.add_column("wallet", overflow="ellipsis", no_wrap=True, max_width=24)
+    table.add_column("wallet", overflow="fold", max_width=24)  # the only one that gives way
     table.add_column("band", no_wrap=True)
-    for name in ("health", "nearest factor", "time left", "equity"):
+    for name in ("health", "factor", "time left", "equity"):
         table.add_column(name, justify="right", no_wrap=True)
     for wallet in sorted(report.wallets, key=lambda wallet: -wallet.band):
         name = words.plain(wallet.label, 100) if wallet.label else words.short(wallet.wallet)
@@ -39,8 +40,8 @@ def _figures(wallet: WalletView) -> tuple[str, str, str, str]:
     shocks = [edge.smallest_shock_wad for edge in edges if edge.smallest_shock_wad is not None]
     lefts = [account.seconds_left for account in wallet.accounts if account.seconds_left is not None]
     return (
-        words.health(min(healths)) if healths else "—",
+        (words.health(min(healths)) if min(healths) < 1000 * WAD else "> 1,000") if healths else "—",
         words.shock(min(shocks, key=abs)) if shocks else "—",
         words.span(min(lefts)) if lefts else "—",
-        words.usd(wallet.equity_usd),
+        words.usd(wallet.equity_usd).partition(".")[0],
     )

@@ -25,7 +25,7 @@ ROOT = Path(__file__).resolve().parents[2]
 def test_the_demo_shows_and_proves(run: Run) -> None:
     outcome = run("demo")
     assert (outcome.code, outcome.err) == (0, "")
-    assert "35 of 35 verdicts equal the protocols' own view" in outcome.out
+    assert re.search(r"^(\d+) of \1 verdicts equal the protocols' own view$", outcome.out, re.MULTILINE)
     assert outcome.out.count("✓") == 4
     assert outcome.out.count("refused: 45 HEALTH_FACTOR_NOT_BELOW_THRESHOLD") == 2
     assert outcome.out.count("goes through") == 2
@@ -52,7 +52,8 @@ def test_what_is_kept_can_be_checked(kept: str, run: Run) -> None:
     outcome = run("check", "edge", "liquidatable", "--json", "--config", path)
     assert [wallet["band"] for wallet in outcome.json["wallets"]] == ["danger", "liquidatable"]
     # The proofs were taken back: the figures are still those that were shown.
-    assert "WETH ≤ $1,980.31016349" in run("check", "edge", "--config", path).out
+    (price,) = set(re.findall(r"✓ WETH at \$([\d,.]+): goes through", kept))
+    assert f"WETH ≤ ${price} " in run("check", "edge", "--config", path).out
     Path(path).unlink()
     Path(path).parent.rmdir()
 
