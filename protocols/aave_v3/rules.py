@@ -42,7 +42,7 @@ class Rules:
     liquid_emodes: bool = True
     """An e-mode names its collaterals by a bitmap; before v3.2 a reserve names its e-mode."""
     zero_threshold_counts: bool = False
-    """A collateral with threshold 0 outside its e-mode still counts at face value (from v3.6)."""
+    """An e-mode's collateral counts there even if its threshold is 0 outside (from v3.6)."""
     isolation_mode: bool = True
     """Collaterals with a debt ceiling isolate their account (to v3.6); it moves no verdict, only what
     may be borrowed."""

@@ -157,3 +157,31 @@ def test_hostile_token_names_are_tamed(empty: Genuine) -> None:
         assert len(symbol) <= 32
         assert symbol.isprintable()
         assert "@everyone" not in symbol
+
+
+def test_a_collateral_in_an_emode_alone_counts_there(empty: Genuine) -> None:
+    """From v3.6 an asset can be collateral in an e-mode and have threshold 0 outside it."""
+    market = empty.market
+    with empty.node.undone():
+        if market.core.version.revision < 10:
+            assert not empty.one(market.cast["whale"])[0].rules.zero_threshold_counts
+            return
+        new = market.list_reserve("NEW", 18, 3 * 10**8, ltv=0, liquidation_threshold=0)
+        market.set_emode(
+            9,
+            ltv=9_000,
+            liquidation_threshold=9_300,
+            liquidation_bonus=10_200,
+            label="NEW alone",
+            collateral=["NEW"],
+            borrowable=["USDC"],
+        )
+        market.enter_emode(USER, 9)
+        market.supply(USER, "NEW", 1_000 * new.unit)
+        market.use_as_collateral(USER, "NEW", True)
+        market.borrow(USER, "USDC", 2_000 * 10**6)
+        venue, account = empty.one(USER)
+        assert venue.audit(account).agrees
+        assert [leg.threshold_bps for leg in venue.collateral_legs(account)] == [9_300]
+        verdict = venue.verdict(account)
+        assert verdict.assets_raw == 3_000 * 10**8
