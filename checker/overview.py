@@ -43,5 +43,5 @@ def _figures(wallet: WalletView) -> tuple[str, str, str, str]:
         (words.health(min(healths)) if min(healths) < 1000 * WAD else "> 1,000") if healths else "—",
         words.shock(min(shocks, key=abs)) if shocks else "—",
         words.span(min(lefts)) if lefts else "—",
-        words.usd(wallet.equity_usd).partition(".")[0],
+        "—" if wallet.equity_usd is None else words.usd(float(round(wallet.equity_usd))).removesuffix(".00"),
     )
