@@ -12,6 +12,7 @@ from bench import report, rows
 from bench.machine import this_run
 from bench.row import FULL, TINY, Size
 from bench.stage import Stage
+from localnet.cache import write_atomically
 from margin.errors import CrossmarginError
 
 RESULTS = Path(__file__).with_name("RESULTS.md")
@@ -50,7 +51,7 @@ def _run(wanted: list[str], size: Size, output: Path | None) -> int:
     Console().print(report.terminal(found))
     print(f"{run.machine}\n{run.versions}\ncrossmargin {run.commit}")
     if output is not None:
-        output.write_text(report.markdown(found, run, size))
+        write_atomically(output, report.markdown(found, run, size).encode())
         print(f"written to {output.name}")
     return 0
 

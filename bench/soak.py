@@ -16,6 +16,7 @@ from typing import Any, cast
 import pytest
 
 from bench.machine import Run, this_run
+from localnet.cache import write_atomically
 
 SOAK = Path(__file__).with_name("SOAK.md")
 EXAMPLES = "soak examples"
@@ -78,7 +79,7 @@ class SoakReport:
             return
         why = _partial(session, exitstatus)
         if why is None:
-            self.path.write_text(markdown(self.run, self.outcomes))
+            write_atomically(self.path, markdown(self.run, self.outcomes).encode())
         reporter: Any = config.pluginmanager.get_plugin("terminalreporter")
         if reporter is not None:
             told = "written" if why is None else f"left as it was: {why}"
