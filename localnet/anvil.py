@@ -15,6 +15,8 @@ Learnt about Anvil 1.7.1, and relied on here:
 - A receipt arrives a moment before its transaction leaves the pool. A revert in that moment lets
   the pool drop the sender's next transaction, which has the same nonce, and its receipt never
   comes. So `revert` first waits until the pool is empty.
+- Unless its history is pruned it writes the states of old blocks below the user's home, and leaves
+  them there when it is killed: tens of gigabytes after a day of tests.
 - Options such as `--no-storage-caching` are refused without a fork.
 """
 
@@ -44,6 +46,8 @@ START_SECONDS = 30.0
 STOP_SECONDS = 5.0
 REQUEST_SECONDS = 120.0
 SETTLE_ROUNDS = 10_000
+STATES_KEPT = 200
+"""How many blocks back a call can be pinned. The rest would go to the user's disk: gigabytes an hour."""
 GAS_LIMIT = 1_000_000_000
 MAX_GAS = 500_000_000
 """Gas given to each transaction: no estimate, and no transaction here comes near it."""
@@ -97,7 +101,7 @@ class Anvil:
         port = port or _free_port()
         command = [str(anvil_binary()), "--port", str(port), "--accounts", "1", "--quiet"]
         command += ["--gas-limit", str(GAS_LIMIT), "--base-fee", "0", "--gas-price", "0"]
-        command += ["--auto-impersonate", "--no-request-size-limit"]
+        command += ["--auto-impersonate", "--no-request-size-limit", "--prune-history", str(STATES_KEPT)]
         if state is not None:
             command += ["--load-state", str(state)]
         if fork_url is not None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from chain.answers import Garbled, Reverted
 from chain.erc20 import TokenCache
 from chain.oracles import FeedAnswer, read_feeds
 from chain.reader import Call, Reader
@@ -92,7 +93,7 @@ def _entry_points(
         if isinstance(answer, Unread):
             if answer.reason is Reason.NO_CODE:
                 raise VenueError(config.where, f"no contract at {provider} on chain {reader.block.chain}")
-            if answer.reason in (Reason.REVERTED, Reason.MALFORMED):
+            if isinstance(answer, Reverted | Garbled):
                 raise VenueError(config.where, f"{provider} is not an Aave v3 addresses provider")
             raise ReadError(config.id, answer)
         found.append(answer[0])
@@ -107,7 +108,7 @@ def _strict(reader: Reader, config: VenueConfig, calls: Sequence[Call]) -> list[
     answers = []
     for call, answer in zip(calls, reader.read(calls), strict=True):
         if isinstance(answer, Unread):
-            if answer.reason in (Reason.REVERTED, Reason.NO_CODE, Reason.MALFORMED):
+            if answer.reason is Reason.NO_CODE or isinstance(answer, Reverted | Garbled):
                 name = call.function.signature.partition("(")[0]
                 raise VenueError(config.id, f"{call.target} does not answer {name} as an Aave v3 contract")
             raise ReadError(config.id, answer)

@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from localnet.anvil import GENESIS_TIMESTAMP, Anvil, NodeError
+from localnet.anvil import GENESIS_TIMESTAMP, STATES_KEPT, Anvil, NodeError
+from localnet.cache import cache_dir
 from localnet.evm import Evm, Reverted
 from localnet.solc import own
 from margin.errors import LocalnetError
@@ -126,3 +127,14 @@ def test_storage_and_code_move_without_a_block(anvil: Anvil) -> None:
         feed.call("latestAnswer")
     assert refusal.value.reason == ""
     assert anvil.block_number() == block
+
+
+def test_old_states_do_not_fill_the_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CROSSMARGIN_CACHE", str(cache_dir()))
+    monkeypatch.setenv("HOME", str(tmp_path))
+    with Anvil.start() as anvil:
+        for _ in range(3 * STATES_KEPT):
+            anvil.mine()
+        number = hex(anvil.block_number() - STATES_KEPT // 2)
+        assert anvil.request("eth_getBalance", anvil.request("eth_accounts")[0], number)
+        assert [path for path in tmp_path.rglob("*") if path.is_file()] == []
