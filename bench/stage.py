@@ -11,7 +11,6 @@ from typing import Any
 
 from bench import crowd
 from bench.measure import Race, Way, race
-from bench.multicall3 import place_multicall3
 from bench.naive import Naive
 from bench.row import Size
 from chain.block import pin
@@ -21,6 +20,7 @@ from chain.reader import Call, Reader
 from chain.rpc import Rpc
 from localnet import states
 from localnet.aave_v3 import Market
+from localnet.multicall3 import place_multicall3
 from margin.basics import Address, BlockRef, Unread
 from protocols.aave_v3 import ADAPTER
 from protocols.aave_v3.adapter import AaveVenue

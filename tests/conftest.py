@@ -28,3 +28,5 @@ def pytest_configure(config: pytest.Config) -> None:
     settings.register_profile("soak", settings.get_profile("default"), max_examples=FULL)
     soak = os.environ.get("CROSSMARGIN_SOAK") == "1" or config.getoption("markexpr") == "soak"
     settings.load_profile("soak" if soak else "default")
+    if soak:
+        config.pluginmanager.import_plugin("bench.soak")

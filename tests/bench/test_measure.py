@@ -3,12 +3,12 @@ from __future__ import annotations
 import pytest
 
 from bench.measure import Ratio, Way, race
-from bench.multicall3 import place_multicall3
 from bench.naive import entry
 from bench.row import Different, same
 from chain.abi import Function
 from chain.multicall import MULTICALL3
 from localnet.anvil import Anvil
+from localnet.multicall3 import place_multicall3
 
 
 def test_ways_take_turns_and_each_begins_at_times() -> None:
