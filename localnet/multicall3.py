@@ -1,4 +1,4 @@
-"""Multicall3, which local chains do not have of themselves: the very code that stands on the public chains, from a registry.
+"""Multicall3, which local chains lack: the very code that stands on the public chains, from a registry.
 
 Others' code is never committed here. Another build of the same source would be slower or faster, so
 the code's hash is compared with that of the deployed one.
