@@ -41,7 +41,7 @@ class Outcome:
     seconds: float = 0.0
 
 
-@dataclass
+@dataclass(eq=False)  # pytest keeps plugins in sets
 class SoakReport:
     """Collects outcomes during one pytest run, and writes the file after it."""
 
