@@ -54,7 +54,7 @@ def play(market: Market) -> dict[str, Address]:
     market.warp(DAY // 2)
     _fall(market, "LINK", 12_00)
     _fall(market, "CRV", 52_00)
-    _settle_at_edge(market)
+    settle_at_edge(market)
     market.cast["no_position"] = wallet("no_position")
     return market.cast
 
@@ -162,8 +162,10 @@ def _open_doomed(market: Market) -> None:
     lower_health(market, user, "CRV", 104 * WAD // 100)
 
 
-def _settle_at_edge(market: Market) -> None:
-    """Last, because interest moves these from where they were put."""
+def settle_at_edge(market: Market) -> None:
+    """Puts `edge` and `exact` where they belong: last, because interest moves them away again."""
+    for name in ("edge", "exact"):
+        _supply(market, market.cast[name], "WETH", 5_000)  # enough to be healthy after weeks of interest
     lower_health(market, market.cast["edge"], "WETH", 102 * WAD // 100)
     make_exact(market, market.cast["exact"], "WETH", "DAI")
 

@@ -86,6 +86,7 @@ def _build(work: Path) -> None:
         standard.list_all(newer)
         standard.add_liquidity(newer)
         cast.play(newer)
+        cast.settle_at_edge(older)  # weeks have passed there meanwhile
         anvil.dump_state(work / "state.json")
         markets = {NEWER: newer.to_json(), OLDER: older.to_json()}
         (work / "markets.json").write_text(json.dumps(markets))
