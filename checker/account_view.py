@@ -130,7 +130,8 @@ def view(venue: Venue[Any], config: VenueConfig, protocol: str, account: Any, ba
     verdict, audit = venue.verdict(account), venue.audit(account)
     liquidatable = verdict.liquidatable or venue.reported_liquidatable(account)
     collateral, debt = venue.collateral_legs(account), venue.debt_legs(account)
-    if liquidatable or verdict.requirement_raw <= 0:
+    # A debt too small to be worth a unit today requires nothing, and still dies of a high enough price.
+    if liquidatable or (verdict.requirement_raw <= 0 and not debt):
         liquidation, undecided = _without_edges(venue, account), list[Unread]()
     else:
         liquidation, undecided = _edges(venue, account)

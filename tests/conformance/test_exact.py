@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from hypothesis import HealthCheck, assume, given, note, settings
+from hypothesis import HealthCheck, assume, event, given, note, settings
 from hypothesis import strategies as st
 
 from margin.frontier import HORIZON_S, factor_edge, feed_edge, time_edge
@@ -54,11 +54,11 @@ def goes_through(
 
 
 def living(subject: Subject, data: st.DataObject) -> tuple[Venue[Any], Any]:
-    """A random account with debts that is safe now."""
+    """A random account that owes something, if only dust, and is safe now."""
     owner = subject.live(data.draw(subject.lives(), label="life"))
     venue, account = read_one(subject, owner)
-    verdict = venue.verdict(account)
-    assume(verdict.liabilities_raw and not verdict.liquidatable)
+    assume(venue.debt_legs(account) and not venue.verdict(account).liquidatable)
+    event("worth nothing" if not venue.verdict(account).liabilities_raw else "worth something")
     return venue, account
 
 
@@ -74,6 +74,7 @@ def test_one_tick_decides(subject: Subject, data: st.DataObject) -> None:
             note(str(edge))
             back = 1 if edge.direction == "down" else -1
             edge_raw = edge.liquidation_price_raw
+            event(f"{edge.direction}, {'an edge' if edge_raw else 'none'}")
             if edge_raw is None:
                 stop_raw = 1 if edge.direction == "down" else min(2**128, venue.price_limit(account, feed))
                 assert not goes_through(subject, venue, account, venue.prices.moved(feed, stop_raw))
@@ -89,6 +90,7 @@ def test_one_second_decides(subject: Subject, data: st.DataObject) -> None:
     with subject.node.undone():
         venue, account = living(subject, data)
         at = time_edge(venue, account)
+        event("an edge" if at else "none")
         if at is None:
             assert not goes_through(subject, venue, account, at=venue.timestamp + HORIZON_S)
         else:
@@ -104,6 +106,7 @@ def test_one_step_of_a_factor_decides(subject: Subject, data: st.DataObject) -> 
         venue, account = living(subject, data)
         for factor in dict.fromkeys(venue.feeds[key].base_factor for key in venue.feeds_of(account)):
             shock_wad = factor_edge(venue, account, factor)
+            event("none" if shock_wad is None else "a fall" if shock_wad < 0 else "a rise")
             note(f"{factor} {shock_wad}")
             if shock_wad is None:
                 assert not goes_through(subject, venue, account, shocked(venue, factor, 1 - WAD))

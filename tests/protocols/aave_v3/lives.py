@@ -27,7 +27,7 @@ class Life:
     unused: set[str]
     """Supplies switched off as collateral, where the pool lets them be."""
     borrows: dict[str, float]
-    """Symbol → share of what may still be borrowed."""
+    """Symbol → share of what may still be borrowed, at least one raw unit."""
     stable: bool
     """Borrow at the stable rate where there is one."""
     emode: int
@@ -57,7 +57,7 @@ def lives(draw: st.DrawFn) -> Life:
     supplies = draw(st.dictionaries(symbols, DOLLARS, min_size=1, max_size=4))
     if emode:
         supplies |= draw(st.dictionaries(st.sampled_from(SYMBOLS), DOLLARS, max_size=2))
-    share = st.one_of(st.floats(0.01, 1.0), st.floats(0.97, 1.0))
+    share = st.one_of(st.floats(0.01, 1.0), st.floats(0.97, 1.0), st.just(0.0))
     configured = st.sampled_from(SYMBOLS)
     return Life(
         supplies=supplies,
@@ -110,10 +110,10 @@ def _borrow(market: Market, user: Address, symbol: str, share: float, *, stable:
     available = market.account_data(user)[2]
     reserve = market.reserves[symbol]
     price = int(market.oracle.call("getAssetPrice", reserve.token))
-    amount_raw = int(available * share) * reserve.unit // price
+    amount_raw = max(1, int(available * share) * reserve.unit // price)
     modes = (1, 2) if stable and reserve.stable_debt_token else (2,)
     for mode in modes:
-        if amount_raw and _if_allowed(lambda m=mode: market.borrow(user, symbol, amount_raw, m)):
+        if _if_allowed(lambda m=mode: market.borrow(user, symbol, amount_raw, m)):
             return
 
 
