@@ -118,6 +118,15 @@ def quantity(value: object) -> int | None:
     return int(value, 16)
 
 
+def chain_id_in(value: object) -> int | None:
+    """The chain id in an answer to `eth_chainId`, or None when it can not be one.
+
+    A whole word, as contracts give, is none: it is the answer to another question.
+    """
+    found = quantity(value)
+    return found if found and found < 1 << 64 and len(str(value)) <= 18 else None
+
+
 def revert_text(data: bytes) -> str:
     """What revert data says: the text of `Error(string)`, a `Panic` code, or the selector."""
     if data[:4] == bytes.fromhex("08c379a0") and len(data) >= 68:

@@ -85,8 +85,7 @@ def _is_canonical(rpc: Rpc, block: BlockRef, turn: Turn) -> bool:
     chain_id, found = _asked(
         turn, [("eth_chainId", []), ("eth_getBlockByNumber", [hex(block.number), False])]
     )
-    if quantity(chain_id) != block.chain_id:
-        raise rpc.distrust(turn, quantity(chain_id) or 0)
+    rpc.confirm_chain(turn, chain_id)
     if found is None:
         raise _missing(turn, f"no block {block.number}")
     return _reference(rpc, turn, found).hash == block.hash
@@ -106,8 +105,7 @@ def _pinned(rpc: Rpc, spec: str | int, limit: int | None, now: Callable[[], floa
         head = found
     else:
         chain_id, found, head = _asked(turn, [chain_ask, wanted, head_ask])
-    if quantity(chain_id) != rpc.chain_id:
-        raise rpc.distrust(turn, quantity(chain_id) or 0)
+    rpc.confirm_chain(turn, chain_id)
     top = _reference(rpc, turn, head)
     age = now() - top.timestamp
     if spec in _TAGS and limit is not None and age > limit:

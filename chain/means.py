@@ -8,7 +8,7 @@ from typing import Any
 
 from chain import multicall, program
 from chain.abi import AbiError
-from chain.answers import Again, Reverted, TooBig, hex_bytes, quantity
+from chain.answers import Again, Reverted, TooBig, hex_bytes
 from chain.node import Turn
 from chain.rpc import Rpc
 from chain.transport import Ask
@@ -120,7 +120,7 @@ class Asker:
         chain_id = answers[len(asks)]
         if isinstance(chain_id, Unread):
             raise EndpointError(turn.node.label, Unread(chain_id.reason, chain_id.detail))
-        self._check_chain(turn, quantity(chain_id))
+        self._rpc.confirm_chain(turn, chain_id)
         if by_number:
             block = answers[-1]
             found = block.get("hash") if isinstance(block, dict) else None
@@ -128,14 +128,9 @@ class Asker:
                 raise self._other_block(turn, "another block stands at its number")
         return answers[: len(asks)]
 
-    def _check_chain(self, turn: Turn, found: int | None) -> None:
-        if found is None:
-            raise EndpointError(turn.node.label, Unread(Reason.MALFORMED, "eth_chainId is not a quantity"))
-        if found != self._block.chain_id:
-            raise self._rpc.distrust(turn, found)
-
     def _check_moment(self, turn: Turn, chain_id: int, timestamp: int) -> None:
-        self._check_chain(turn, chain_id)
+        if chain_id != self._block.chain_id:
+            raise self._rpc.distrust(turn, chain_id)
         if timestamp != self._block.timestamp:
             raise self._other_block(
                 turn, f"calls ran at time {timestamp}, the block's is {self._block.timestamp}"

@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from chain.answers import Again, HttpRefused, Reverted, Throttled, TooBig, judge, quantity
+from chain.answers import Again, HttpRefused, Reverted, Throttled, TooBig, chain_id_in, judge
 from chain.endpoint import Endpoint
 from chain.transport import Ask, Connection
 from margin.basics import Reason, Unread
@@ -235,7 +235,7 @@ class Turn:
 
     def chain_id(self) -> int:
         """The chain id the node says now."""
-        answer = quantity(self.request("eth_chainId", []))
+        answer = chain_id_in(self.request("eth_chainId", []))
         if answer is None:
-            raise EndpointError(self.node.label, Unread(Reason.MALFORMED, "eth_chainId is not a quantity"))
+            raise EndpointError(self.node.label, Unread(Reason.MALFORMED, "eth_chainId is not a chain id"))
         return answer

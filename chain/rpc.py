@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any, Self, TypeVar
 
-from chain.answers import Again, Throttled, TooBig
+from chain.answers import Again, Throttled, TooBig, chain_id_in
 from chain.endpoint import Endpoint, endpoints_of
 from chain.node import Node, Turn
 from chain.transport import Ask
@@ -193,6 +193,17 @@ class Rpc:
                 break
             self._sleep(pause)
         raise self._unreadable(failures)
+
+    def confirm_chain(self, turn: Turn, answer: object) -> None:
+        """Checks an answer to `eth_chainId` that came along with others.
+
+        One that is no chain id says nothing of the chain: it is malformed, and asked again.
+        """
+        found = chain_id_in(answer)
+        if found is None:
+            raise EndpointError(turn.node.label, Unread(Reason.MALFORMED, "eth_chainId is not a chain id"))
+        if found != self._chain_id:
+            raise self.distrust(turn, found)
 
     def distrust(self, turn: Turn, found: int) -> EndpointError:
         """The error for an endpoint seen to serve another chain in mid-run; its id is asked again."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import pytest
 
 from chain.block import FALLBACK_MAX_HEAD_AGE_S, max_head_age, pin, still_canonical
@@ -137,3 +139,34 @@ def test_canonical_can_not_be_known_on_another_chain(rpc: Rpc, proxy: FaultProxy
     with pytest.raises(ChainUnreadable) as caught:
         still_canonical(rpc, block)
     assert caught.value.unread.reason is Reason.WRONG_CHAIN
+
+
+NO_CHAIN_ID = [
+    faults.Hollow(None, method="eth_chainId", skip=1),
+    faults.Hollow("0x", method="eth_chainId", skip=1),
+    faults.Hollow("0x0", method="eth_chainId", skip=1),
+    faults.Hollow("0x" + f"{5:064x}", method="eth_chainId", skip=1),
+    faults.SwapIds(),
+]
+
+
+@pytest.mark.parametrize("fault", NO_CHAIN_ID, ids=str)
+def test_an_answer_that_is_no_chain_id_is_asked_for_again(
+    fault: Fault, rpc: Rpc, proxy: FaultProxy, block: BlockRef
+) -> None:
+    proxy.add(dataclasses.replace(fault))
+    assert pin(rpc) == block
+    proxy.clear()
+    proxy.add(dataclasses.replace(fault, skip=0))
+    assert still_canonical(rpc, block)
+
+
+@pytest.mark.parametrize("fault", NO_CHAIN_ID, ids=str)
+def test_an_answer_that_is_never_a_chain_id_is_malformed(
+    fault: Fault, rpc: Rpc, proxy: FaultProxy, block: BlockRef
+) -> None:
+    proxy.add(dataclasses.replace(fault, times=None))
+    for task in (lambda: pin(rpc), lambda: still_canonical(rpc, block)):
+        with pytest.raises(ChainUnreadable) as caught:
+            task()
+        assert caught.value.unread.reason is Reason.MALFORMED

@@ -24,6 +24,7 @@ from tests.faults.kinds import (
     DropAnswers,
     DuplicateIds,
     ForeignId,
+    Hollow,
     Junk,
     NoBlockHash,
     NodeError,
@@ -35,6 +36,7 @@ from tests.faults.kinds import (
     Redirect,
     Refuse,
     Status,
+    SwapIds,
     Truncate,
     Upstream,
 )
@@ -51,6 +53,7 @@ __all__ = [
     "Fault",
     "FaultProxy",
     "ForeignId",
+    "Hollow",
     "Junk",
     "NoBlockHash",
     "NoOverrides",
@@ -63,6 +66,7 @@ __all__ = [
     "Refuse",
     "Seen",
     "Status",
+    "SwapIds",
     "Truncate",
     "Upstream",
 ]

@@ -200,6 +200,31 @@ class ForeignId(_BatchFault):
 
 
 @dataclass
+class SwapIds(_BatchFault):
+    """The answers at these two places of the batch carry each other's id."""
+
+    places: tuple[int, int] = (0, 1)
+
+    def after(self, exchange: Exchange) -> None:
+        one, other = (exchange.answer[place] for place in self.places)
+        one["id"], other["id"] = other["id"], one["id"]
+
+
+@dataclass
+class Hollow(Fault):
+    """The asks meant (all of `method`, or the one at `place` of a batch) are answered with this result."""
+
+    result: Json = None
+    place: int | None = None
+
+    def after(self, exchange: Exchange) -> None:
+        for at, (ask, answer) in enumerate(exchange.answers()):
+            if self.method in (None, ask["method"]) and self.place in (None, at):
+                answer.pop("error", None)
+                answer["result"] = self.result
+
+
+@dataclass
 class BatchError(_BatchFault):
     """One error object instead of the list."""
 
