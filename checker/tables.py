@@ -143,7 +143,7 @@ def _edges(account: AccountView, liquidation: Liquidation) -> Iterator[Renderabl
         sign = "≤" if feed.direction == "down" else "≥"
         mark = "$" if account.usd_per_unit is not None else ""
         edge_raw = feed.liquidation_price_raw or 0
-        price = f"{words.plain(feed.asset, 40)} {sign} {mark}{words.quantity(edge_raw, feed.decimals)}"
+        price = f"{words.plain(feed.asset, 40)} {sign} {mark}{words.price(edge_raw, feed.decimals)}"
         grid.add_row(
             label, Text(price, "bold"), f"({words.shock(move_wad)})", Text(f"answer {edge_raw}", "dim")
         )

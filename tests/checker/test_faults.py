@@ -235,9 +235,12 @@ def test_no_secret_is_printed(
 
 def test_an_oracle_without_a_price(run: Run, config: Path, world: World) -> None:
     world.markets["3.2"].set_price("USDC", 0)
-    outcome = run("check", "edge", "unused_supply", "no_debt", "exact", "--json", "--config", config)
-    edge, unused, lender, other = outcome.json["wallets"]
-    assert outcome.code == 2
+    asked = ("edge", "unused_supply", "no_debt", "exact", "liquidatable")
+    outcome = run("check", *asked, "--json", "--config", config)
+    edge, unused, lender, other, dead = outcome.json["wallets"]
+    # What is known to be liquidatable on the other market outranks all that is not known.
+    assert ([account["band"] for account in dead["accounts"]]) == ["unknown", "liquidatable"]
+    assert (dead["band"], outcome.code) == ("liquidatable", 2)
     failed, older = edge["accounts"]
     assert (failed["band"], failed["health_factor"], failed["collateral"]) == ("unknown", None, None)
     assert older["band"] == "danger"

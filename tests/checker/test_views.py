@@ -125,6 +125,18 @@ def test_the_screen_fits(config: Path, width: int) -> None:
     assert f"{accounts} of {accounts} verdicts equal the protocols' own view" in shown
 
 
+def test_a_price_on_the_screen_shows_every_digit_of_the_answer(config: Path) -> None:
+    report = check(load_config(config), ["edge"])
+    (wallet,) = report.wallets
+    account = wallet.accounts[0]
+    assert account.liquidation is not None
+    feed = dataclasses.replace(account.liquidation.feeds[0], liquidation_price_raw=198_000_000_000)
+    liquidation = dataclasses.replace(account.liquidation, feeds=(feed,))
+    wallet = dataclasses.replace(wallet, accounts=(dataclasses.replace(account, liquidation=liquidation),))
+    shown = screen(Report(report.blocks, (wallet,)), 100)
+    assert "WETH ≤ $1,980.00000000 " in shown
+
+
 def test_the_screen_says_where_accounts_die(run: Run, config: Path) -> None:
     shown = run("check", "edge", "comfortable", "no_position", "--config", config).out
     (edge,) = check(load_config(config), ["edge"]).wallets
