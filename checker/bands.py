@@ -24,6 +24,12 @@ class Band(IntEnum):
         """As it is written everywhere outside."""
         return self.name.lower()
 
+    def __str__(self) -> str:
+        return self.word
+
+    def __format__(self, spec: str) -> str:
+        return format(self.word, spec)
+
 
 EXIT_CODE = {Band.OK: 0, Band.WARNING: 1, Band.DANGER: 1, Band.UNKNOWN: 3, Band.LIQUIDATABLE: 2}
 """The convention of monitoring plugins."""
@@ -83,7 +89,6 @@ class Bands:
         return Band.WARNING if self.warning.meets(shock_wad, health_factor_wad, seconds) else Band.OK
 
 
-NO_BOUNDS = Bands(Bounds(), Bounds())
 DEFAULT_BANDS = Bands(
     warning=Bounds(drop=Decimal("0.20"), health_factor=Decimal("1.25")),
     danger=Bounds(drop=Decimal("0.08"), health_factor=Decimal("1.08")),

@@ -34,20 +34,21 @@ def run(*, keep: bool) -> int:
     stage = Stage()
     stage.step("packages", "downloading the node and the contracts, the first time only", fetch_packages, str)
     world = stage.step("chain", "deploying two markets, the first time only", raise_world, _who_lives)
+    directory = Path(tempfile.mkdtemp(prefix="crossmargin-demo-"))
     try:
-        place = Path(tempfile.mkdtemp(prefix="crossmargin-demo-")) / "crossmargin.toml"
+        place = directory / "crossmargin.toml"
         place.write_text(world.config_text())
         good = _show(stage, world, place)
     except BaseException:
         world.anvil.stop()
+        shutil.rmtree(directory, ignore_errors=True)
         raise
     if keep:
         world.leave_running()
         stage.kept(world, place)
     else:
         world.anvil.stop()
-        place.unlink()
-        place.parent.rmdir()
+        shutil.rmtree(directory, ignore_errors=True)
         stage.next_steps()
     return 0 if good else FAILED
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from localnet import cast, packages, states
 from localnet.aave_v3 import Market, deploy, standard
 from localnet.anvil import Anvil
-from localnet.cache import build_directory, cache_dir
+from localnet.cache import build_directory
 from margin.basics import Address
 
 OLDER, NEWER = "3.0.2", "3.2"
@@ -90,8 +90,3 @@ def _build(work: Path) -> None:
         anvil.dump_state(work / "state.json")
         markets = {NEWER: newer.to_json(), OLDER: older.to_json()}
         (work / "markets.json").write_text(json.dumps(markets))
-
-
-def cache_place() -> Path:
-    """Where downloads and states are kept."""
-    return cache_dir()

@@ -85,3 +85,14 @@ def test_ranking_and_exit_codes() -> None:
     assert [EXIT_CODE[band] for band in Band] == [0, 1, 1, 3, 2]
     assert worst([]) is Band.OK
     assert worst([Band.DANGER, Band.UNKNOWN]) is Band.UNKNOWN
+
+
+def test_a_band_reads_as_its_word_and_ranks_as_a_number() -> None:
+    assert [str(band) for band in sorted(Band, reverse=True)] == [
+        "liquidatable",
+        "unknown",
+        "danger",
+        "warning",
+        "ok",
+    ]
+    assert f"{Band.OK}|{Band.DANGER:>8}" == "ok|  danger"

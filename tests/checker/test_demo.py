@@ -16,7 +16,7 @@ import pytest
 
 from checker import check, load_config
 from checker.demo import proof, show
-from checker.demo.world import World
+from checker.demo.world import World, raise_world
 from tests.checker.conftest import Run
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -56,6 +56,23 @@ def test_what_is_kept_can_be_checked(kept: str, run: Run) -> None:
     assert f"WETH ≤ ${price} " in run("check", "edge", "--config", path).out
     Path(path).unlink()
     Path(path).parent.rmdir()
+
+
+def test_a_failed_demo_leaves_nothing_behind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    monkeypatch.setattr(show, "PROVED", "nobody of this name")
+    worlds: list[World] = []
+
+    def raised() -> World:
+        worlds.append(raise_world())
+        return worlds[0]
+
+    monkeypatch.setattr(show, "raise_world", raised)
+    with pytest.raises(StopIteration):
+        show.run(keep=False)
+    assert not list(tmp_path.glob("crossmargin-demo-*"))
+    with pytest.raises(ProcessLookupError):
+        os.kill(worlds[0].anvil.pid, 0)
 
 
 def test_a_wrong_figure_would_be_seen(world: World, config: Path, capsys: pytest.CaptureFixture[str]) -> None:
