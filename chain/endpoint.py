@@ -6,6 +6,7 @@ import ipaddress
 import logging
 import re
 import threading
+from base64 import b64encode
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from urllib.parse import unquote, urlsplit
@@ -54,11 +55,15 @@ class Endpoint:
 
     @property
     def secrets(self) -> tuple[str, ...]:
-        """Every part of the URL that might be a key, as written and unescaped."""
+        """Every part of the URL that might be a key, as written, unescaped and as sent in a header."""
         parts = urlsplit(self.url)
         pieces = {parts.username or "", parts.password or "", *parts.path.split("/"), parts.path.strip("/")}
         pieces |= {parts.query, *re.split(r"[&=]", parts.query), parts.fragment}
         plain = pieces | {unquote(piece) for piece in pieces}
+        if parts.username or parts.password:
+            pair = ":".join(unquote(piece or "") for piece in (parts.username, parts.password))
+            # What the Authorization header holds: a node may send back what it was asked with.
+            plain |= {b64encode(pair.encode(coding, "replace")).decode() for coding in ("latin1", "utf-8")}
         return tuple(sorted((p for p in plain if len(p) >= _SHORTEST_SECRET), key=len, reverse=True))
 
 

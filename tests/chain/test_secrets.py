@@ -6,8 +6,10 @@ import dataclasses
 import gc
 import logging
 import traceback
+from urllib.parse import unquote
 
 import pytest
+import requests
 
 from chain.abi import to_address
 from chain.block import pin
@@ -71,6 +73,22 @@ def test_no_secret_shows(
     for secret in SECRETS:
         assert not any(secret in text for text in told)
     assert "urllib3" in "".join(record.name for record in caplog.records), "the logs were looked at"
+
+
+@pytest.mark.parametrize("user", ["s3cret-user:hunter2pass", "s3cret-user", ":hunter2pass", "%C3%A9ve:a%40b"])
+def test_a_node_that_repeats_the_header_it_was_asked_with(
+    user: str, proxy: FaultProxy, make_rpc: MakeRpc
+) -> None:
+    rpc = make_rpc(proxy.url.replace("//", f"//{user}@"))
+    login, _, word = unquote(user).partition(":")
+    header = requests.auth._basic_auth_str(login, word)
+    proxy.add(
+        faults.NodeError(-32000, f"not allowed with {header} here", times=None, method="eth_blockNumber")
+    )
+    with pytest.raises(ReadError) as caught:
+        rpc.request("eth_blockNumber")
+    assert "not allowed with Basic" in str(caught.value)
+    assert header.removeprefix("Basic ") not in chained(caught.value)
 
 
 @pytest.mark.parametrize("url", ["ftp://h/k3y-in-the-path", "http:///k3y-in-the-path", "k3y-in-the-path"])
