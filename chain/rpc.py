@@ -73,6 +73,8 @@ class Rpc:
         self.settings = settings or Settings()
         self.requests = 0
         """HTTP posts made so far; a JSON-RPC batch is one."""
+        self.chain_proven = False
+        """Whether any endpoint was seen to serve the chain that is wanted."""
         self._chain_id = chain_id
         self._rng = rng or random.Random()  # noqa: S311 - spreads retries, keeps no secret
         self._sleep, self._clock = sleep, clock
@@ -226,6 +228,7 @@ class Rpc:
             turn.node.chain_id = found
         if turn.node.chain_id != self._chain_id:
             raise self.distrust(turn, turn.node.chain_id)
+        self.chain_proven = True
 
     def _is_too_big(self, turn: Turn, failure: EndpointError) -> bool:
         if isinstance(failure, TooBig):
@@ -233,8 +236,9 @@ class Rpc:
         if failure.unread.reason is not Reason.TIMEOUT:
             return False
         # A time-out means a heavy question on a living node, or a dead node: a light question tells.
+        end = turn.end + 3.0 if self._until is None else min(turn.end + 3.0, self._until)
         try:
-            Turn(turn.node, min(3.0, turn.timeout_s), turn.end + 3.0, self._clock).chain_id()
+            Turn(turn.node, min(3.0, turn.timeout_s), end, self._clock).chain_id()
         except EndpointError:
             return False
         return True
@@ -259,9 +263,12 @@ class Rpc:
     def _unreadable(self, failures: dict[str, Unread]) -> ChainUnreadable:
         if not failures:
             return ChainUnreadable(self.chain, Unread(Reason.TIMEOUT, "no time left"))
-        # Wrong chain only if all say so: with one endpoint merely silent, the chain may be right.
-        told = next((u for u in failures.values() if u.reason is not Reason.WRONG_CHAIN), None)
-        reason = told.reason if told else Reason.WRONG_CHAIN
+        for node in self.nodes:
+            failures.setdefault(node.label, Unread(Reason.TIMEOUT, "no time left to ask it"))
+        # Wrong chain, or no such block, only if all say so: one that is merely silent may know better.
+        reasons = [unread.reason for unread in failures.values()]
+        of_all = Reason.WRONG_CHAIN if Reason.WRONG_CHAIN in reasons else Reason.BLOCK_NOT_FOUND
+        reason = next((r for r in reasons if r not in (Reason.WRONG_CHAIN, Reason.BLOCK_NOT_FOUND)), of_all)
         said = "; ".join(f"{label} {unread}" for label, unread in failures.items())
         unread = Unread(reason, said[:400])
         if self.settings.dead_s > 0 and all(failure.reason in _DEAD for failure in failures.values()):

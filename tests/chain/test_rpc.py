@@ -9,6 +9,7 @@ import time
 
 import pytest
 
+from chain.block import pin
 from chain.rpc import Rpc
 from chain.transport import Ask
 from localnet.anvil import Anvil
@@ -201,6 +202,35 @@ def test_wrong_chain_beside_a_silent_endpoint_is_not_a_wrong_chain(
         with pytest.raises(ChainUnreadable) as caught:
             make_rpc(proxy.url, other.url).request(*NUMBER)
     assert caught.value.unread.reason is Reason.REFUSED
+
+
+def test_a_missing_block_beside_a_silent_endpoint_is_not_a_missing_block(
+    proxy: FaultProxy, node: Anvil, make_rpc: MakeRpc
+) -> None:
+    # The silent one may have it: a lagging endpoint alone does not say that there is no such block.
+    proxy.add(faults.Refuse(times=None))
+    for urls in ((node.url, proxy.url), (proxy.url, node.url)):
+        with pytest.raises(ChainUnreadable) as caught:
+            pin(make_rpc(*urls), 99)
+        assert caught.value.unread.reason is Reason.REFUSED
+        assert "no block 99; the head is 5" in str(caught.value)
+    with pytest.raises(ChainUnreadable) as caught:
+        pin(make_rpc(node.url, node.url), 99)
+    assert caught.value.unread.reason is Reason.BLOCK_NOT_FOUND
+
+
+def test_the_chain_is_proven_by_any_endpoint(proxy: FaultProxy, node: Anvil, make_rpc: MakeRpc) -> None:
+    proxy.add(faults.OtherChain(1, skip=1))
+    rpc = make_rpc(proxy.url)
+    assert not rpc.chain_proven
+    assert rpc.chain_id == 31337
+    assert not rpc.chain_proven, "only as configured"
+    with pytest.raises(ChainUnreadable):
+        pin(rpc)
+    assert rpc.chain_proven
+    with pytest.raises(ChainUnreadable):
+        pin(wrong := make_rpc(node.url, chain_id=1))
+    assert not wrong.chain_proven
 
 
 def test_chain_id_is_learnt_where_it_is_not_configured(proxy: FaultProxy, make_rpc: MakeRpc) -> None:
