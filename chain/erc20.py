@@ -38,7 +38,8 @@ class TokenCache:
         """The tokens at these addresses, in this order; reads only those not known yet."""
         chain_id = reader.block.chain_id
         missing = [a for a in dict.fromkeys(addresses) if (chain_id, a) not in self._known]
-        raw = reader.raw([(address, part.encode()) for part in (SYMBOL, DECIMALS) for address in missing])
+        calls = [Call(address, part) for part in (SYMBOL, DECIMALS) for address in missing]
+        raw = reader.confirmed(calls, reader.raw([(call.target, call.function.encode()) for call in calls]))
         symbols, places = raw[: len(missing)], raw[len(missing) :]
         fresh = {}
         for address, symbol, answer in zip(missing, symbols, places, strict=True):

@@ -48,6 +48,12 @@ _PROOF_EVERY = 400
 """Calls of a JSON-RPC batch that share one `eth_chainId`."""
 
 
+def call_ask(call: RawCall) -> Ask:
+    """The `eth_call` of a call, without its block."""
+    target, data = call
+    return "eth_call", [{"to": target, "data": "0x" + data.hex()}]
+
+
 class Asker:
     """Asks nodes at one pinned block, and checks that it is that block of that chain."""
 
@@ -56,6 +62,10 @@ class Asker:
         self._block = block
         self._only = only
         self._probed: set[str] = set()
+        self.bare = False
+        """Whether any answer was had without the proof of chain and moment that a bulk call carries."""
+        self.empty: set[RawCall] = set()
+        """Calls that gave nothing in such an answer: a damaged one looks the same."""
 
     def means(self, turn: Turn) -> Means:
         """The best means of this node; probed by one small batch the first time."""
@@ -91,7 +101,10 @@ class Asker:
 
     def singly(self, turn: Turn, calls: Sequence[RawCall]) -> list[bytes | Unread]:
         """Each call on its own, in JSON-RPC batches; `Again` where the node gave no usable answer."""
-        return self.ask(turn, [("eth_call", [{"to": to, "data": "0x" + data.hex()}]) for to, data in calls])
+        answers = self.ask(turn, [call_ask(call) for call in calls])
+        self.bare = self.bare or bool(calls)
+        self.empty.update(call for call, answer in zip(calls, answers, strict=True) if answer == b"")
+        return answers
 
     def ask(self, turn: Turn, asks: Sequence[Ask]) -> list[bytes | Unread]:
         """Requests whose last parameter is the block (added here) and whose results are bytes."""
@@ -210,12 +223,21 @@ class Asker:
                 packed = program.unpack(by_program, 0)
                 self._check_moment(turn, packed.chain_id, packed.timestamp)
                 return Means.PROGRAM
-            if isinstance(by_multicall, bytes) and by_multicall:
+            if isinstance(by_multicall, bytes) and _is_multicall(by_multicall):
                 return Means.MULTICALL
             if isinstance(plain, bytes):
                 return Means.BATCH
         traits.eip1898 = None
         raise EndpointError(turn.node.label, _first_unread([plain]))
+
+
+def _is_multicall(answer: bytes) -> bool:
+    """Whether this is what Multicall3 answers to no calls; another's answer may stand in its place."""
+    try:
+        multicall.unpack(answer, 0)
+    except AbiError:
+        return False
+    return True
 
 
 def _as_bytes(answer: object) -> bytes | Unread:

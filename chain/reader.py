@@ -10,8 +10,9 @@ from typing import Any
 
 from chain.abi import AbiError, Function
 from chain.answers import Garbled, Reverted, TooBig
-from chain.means import Asker, Left, Means, Outcome, RawCall
+from chain.means import Asker, Left, Means, Outcome, RawCall, call_ask
 from chain.rpc import Rpc
+from chain.transport import Ask
 from margin.basics import Address, BlockRef, Reason, Unread
 from margin.errors import ChainUnreadable
 
@@ -42,6 +43,8 @@ class Reader:
         """`only` forces one means (for comparison); `threads`: chunks asked at once."""
         self.rpc = rpc
         self.block = block
+        self.has_state = False
+        """Whether anything was read: the chain has, or had, the state of the block."""
         self._asker = Asker(rpc, block, only)
         self._threads = threads
         self._chunk = _FIRST_CHUNK
@@ -60,7 +63,8 @@ class Reader:
         """
         raw = self.raw([(call.target, call.function.encode(*call.args)) for call in calls],
                        [call.function.mutates for call in calls])  # fmt: skip
-        return [decoded(call, answer) for call, answer in zip(calls, raw, strict=True)]
+        answers = self.confirmed(calls, raw)
+        return [decoded(call, answer) for call, answer in zip(calls, answers, strict=True)]
 
     def read_one(self, target: Address, function: Function, *args: Any) -> tuple[Any, ...] | Unread:
         """One call; for the few reads that come alone."""
@@ -83,11 +87,53 @@ class Reader:
         singly.sort()
         found = self.rpc.gather([calls[at] for at in singly], self._asker.singly)
         answers.update(zip(singly, found, strict=True))
-        return [answers[at] for at in range(len(calls))]
+        return self._noted([answers[at] for at in range(len(calls))])
+
+    def confirmed(self, calls: Sequence[Call], answers: Sequence[bytes | Unread]) -> list[bytes | Unread]:
+        """The undecoded answers to `calls`, none of them empty by accident.
+
+        Where something was expected, and nothing came in an answer without proof of its own, the call
+        is made once more, with a look at the code of its target; all of them in one batch.
+        """
+        found = list(answers)
+        raw = [(call.target, call.function.encode(*call.args)) for call in calls]
+        doubtful = [
+            at
+            for at, call in enumerate(calls)
+            if found[at] == b"" and call.function.expects_output and raw[at] in self._asker.empty
+        ]
+        if not doubtful:
+            return found
+        targets = list(dict.fromkeys(calls[at].target for at in doubtful))
+        asks: list[Ask] = [("eth_getCode", [target]) for target in targets]
+        asks += [call_ask(raw[at]) for at in doubtful]
+        again = self.rpc.gather(asks, self._asker.ask)
+        codes = dict(zip(targets, again, strict=False))
+        for at, second in zip(doubtful, again[len(targets) :], strict=True):
+            call = calls[at]
+            code = codes[call.target]
+            if second != b"":
+                found[at] = second
+            elif isinstance(code, Unread):
+                found[at] = code
+            elif code:
+                found[at] = Garbled(Reason.MALFORMED, "the contract there gives nothing")
+        return found
+
+    @property
+    def proven(self) -> bool:
+        """Whether every answer so far carried its own proof of chain and moment."""
+        return not self._asker.bare
 
     def code(self, addresses: Sequence[Address]) -> list[bytes | Unread]:
         """The code at each address; empty bytes where there is none."""
-        return self.rpc.gather([("eth_getCode", [address]) for address in addresses], self._asker.ask)
+        return self._noted(
+            self.rpc.gather([("eth_getCode", [address]) for address in addresses], self._asker.ask)
+        )
+
+    def _noted(self, answers: list[bytes | Unread]) -> list[bytes | Unread]:
+        self.has_state = self.has_state or any(isinstance(answer, bytes) for answer in answers)
+        return answers
 
     def _together(
         self, calls: Sequence[RawCall], which: list[int], answers: dict[int, bytes | Unread]
@@ -131,7 +177,8 @@ def decoded(call: Call, answer: bytes | Unread) -> tuple[Any, ...] | Unread:
     """The outputs in an undecoded answer to `call`, or why there are none."""
     if isinstance(answer, Unread):
         told = f"{call}: {answer.detail}"
-        return replace(answer, detail=told) if isinstance(answer, Reverted) else Unread(answer.reason, told)
+        of_contract = isinstance(answer, Reverted | Garbled)
+        return replace(answer, detail=told) if of_contract else Unread(answer.reason, told)
     if not answer and call.function.expects_output:
         return Unread(Reason.NO_CODE, f"{call}: nothing answers there")
     try:

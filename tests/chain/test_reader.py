@@ -9,6 +9,8 @@ from collections.abc import Sequence
 import pytest
 
 from chain.abi import Function
+from chain.answers import Garbled
+from chain.erc20 import TokenCache
 from chain.means import Means
 from chain.multicall import MULTICALL3
 from chain.reader import Call, Reader
@@ -17,7 +19,7 @@ from localnet.anvil import Anvil
 from margin.basics import BlockRef, Reason, Unread
 from tests import faults
 from tests.chain.conftest import MakeRpc
-from tests.chain.contracts import CONTRACTS, ECHO, MOMENT, NOTHING, REFUSES, WORD
+from tests.chain.contracts import CONTRACTS, ECHO, LONG, MOMENT, NOTHING, REFUSES, WORD
 from tests.faults import Fault, FaultProxy
 
 
@@ -259,6 +261,70 @@ def test_the_second_endpoint_takes_over_in_the_middle(
     reader = Reader(make_rpc(proxy.url, node.url), block, threads=1)
     proxy.add(faults.Refuse(skip=3, times=None))
     assert reader.read(echoes(3000)) == expected(3000)
+
+
+# --- empty answers -----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("only", list(Means))
+def test_an_empty_answer_is_believed_only_when_it_comes_twice(
+    only: Means, rpc: Rpc, proxy: FaultProxy, block: BlockRef
+) -> None:
+    reader = Reader(rpc, block, only=only)
+    assert reader.means is only
+    for spoilt in (1, 5):
+        proxy.clear()
+        proxy.add(faults.Hollow("0x", method="eth_call", times=spoilt if only is Means.SINGLE else 1))
+        assert reader.read(echoes(5)) == expected(5)
+    assert reader.proven is (only in (Means.PROGRAM, Means.MULTICALL))
+
+
+@pytest.mark.parametrize("only", list(Means))
+def test_who_never_answers_is_told_from_who_is_not_there(
+    only: Means, rpc: Rpc, proxy: FaultProxy, block: BlockRef
+) -> None:
+    reader = Reader(rpc, block, only=only)
+    calls = [Call(NOTHING, WORD, (1,)), Call(LONG, WORD, (0,)), *echoes(2)]
+    before = proxy.posts
+    nowhere, silent, *others = reader.read(calls)
+    assert others == expected(2)
+    assert isinstance(nowhere, Unread)
+    assert nowhere.reason is Reason.NO_CODE
+    assert isinstance(silent, Unread)
+    if only in (Means.PROGRAM, Means.MULTICALL):
+        assert proxy.posts - before == 3, "chain id, probe, one bulk call: nothing is asked again"
+    else:
+        assert isinstance(silent, Garbled)
+        assert str(silent) == f"malformed: word at {LONG}: the contract there gives nothing"
+    if only is Means.BATCH:
+        assert proxy.posts - before == 4, "one batch more"
+
+
+def test_a_second_answer_that_can_not_be_had_is_unread_for_its_reason(
+    rpc: Rpc, proxy: FaultProxy, block: BlockRef
+) -> None:
+    reader = Reader(rpc, block, only=Means.BATCH)
+    assert reader.read(echoes(3)) == expected(3)
+    proxy.add(faults.Hollow("0x", method="eth_call"), faults.Refuse(skip=1, times=None))
+    assert reasons(reader.read(echoes(3))) == {Reason.REFUSED}
+
+
+def test_tokens_do_not_believe_an_empty_answer_either(rpc: Rpc, proxy: FaultProxy, block: BlockRef) -> None:
+    reader = Reader(rpc, block, only=Means.BATCH)
+    assert reader.read(echoes(1)) == expected(1)
+    before = proxy.count("eth_getCode")
+    proxy.add(faults.Hollow("0x", method="eth_call"))
+    TokenCache().read(reader, [ECHO])
+    assert proxy.count("eth_getCode") == before + 1
+
+
+def test_answers_swapped_in_the_probe_do_not_pass_for_multicall(
+    rpc: Rpc, proxy: FaultProxy, block: BlockRef
+) -> None:
+    proxy.add(faults.SwapIds(method="eth_call"))
+    reader = Reader(rpc, block)
+    assert reader.means is Means.BATCH
+    assert reader.read(echoes(3)) == expected(3)
 
 
 # --- values ------------------------------------------------------------------------------------------------
