@@ -54,9 +54,9 @@ def first_liquidatable(
 ) -> int | None:
     """The first integer after `start`, towards `stop` inclusive, at which the verdict is liquidatable.
 
-    `start` itself must be safe. `cuts` are places worth looking at first, in any order; they change
-    the cost, never the answer. `None` if there is none up to `stop`. Raises `Undecided` when the
-    budget of verdicts is used up.
+    `start` itself must be safe. `cuts` are places worth looking at first, in any order: they save
+    verdicts, and where the way from `start` to `stop` has a kink, `least_margin` needs one there.
+    `None` if there is none up to `stop`. Raises `Undecided` when the budget of verdicts is used up.
     """
     step = 1 if stop >= start else -1
     inside = sorted({c for c in cuts if (c - start) * step > 0 and (stop - c) * step > 0}, reverse=step < 0)
@@ -144,15 +144,12 @@ def along(
         moved = {key: judge.feeds[key].shocked_raw(shocks_wad) for key in touched}
         return Prices({**judge.prices, **moved})
 
+    if any(weights_wad.get(judge.feeds[key].quote_factor or "", 0) for key in touched):
+        # Such a feed moves along a hyperbola, and the bound between two verdicts asks for straight lines.
+        raise Undecided(f"{subject}, on feeds that quote in it", 0)
     form = judge.linear(account)
     direction = {
-        key: judge.feeds[key].answer_raw
-        * (
-            weights_wad.get(judge.feeds[key].base_factor, 0)
-            - weights_wad.get(judge.feeds[key].quote_factor or "", 0)
-        )
-        / WAD
-        / WAD
+        key: judge.feeds[key].answer_raw * weights_wad.get(judge.feeds[key].base_factor, 0) / WAD / WAD
         for key in touched
     }
     guess = form.distance(judge.prices, direction)
@@ -162,9 +159,22 @@ def along(
         judge.least_margin,
         0,
         steps,
-        _cuts(guess, 2 * form.bound(judge.prices) / per_step if per_step else 0.0),
+        [
+            *_cuts(guess, 2 * form.bound(judge.prices) / per_step if per_step else 0.0),
+            *(
+                _last_tick(judge.feeds[key].answer_raw) * WAD // weight + beside
+                for key in touched
+                if (weight := weights_wad.get(judge.feeds[key].base_factor, 0))
+                for beside in (-1, 0, 1)
+            ),
+        ],
         subject=subject,
     )
+
+
+def _last_tick(answer_raw: int) -> int:
+    """The step at which a falling answer reaches one raw unit, and stays there: a kink in its way."""
+    return -(-WAD // answer_raw) - WAD
 
 
 def factor_edge(judge: Judge[A], account: A, factor: str) -> int | None:

@@ -44,6 +44,11 @@ def ray_mul_half_up(a: int, b_ray: int) -> int:
     return (a * b_ray + RAY // 2) // RAY
 
 
+def ray_div_down(a: int, b_ray: int) -> int:
+    """`a · 1e27 / b_ray`, rounded down; in the scale of `a`."""
+    return a * RAY // b_ray
+
+
 def ray_div_up(a: int, b_ray: int) -> int:
     """`a · 1e27 / b_ray`, rounded up; in the scale of `a`."""
     return -(-a * RAY // b_ray)

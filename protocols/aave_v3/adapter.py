@@ -25,6 +25,8 @@ class AaveVenue(Market):
 
     def read(self, reader: Reader, owners: Sequence[Address]) -> Book[AaveAccount]:
         """The account of each owner, in bulk; see `read_accounts`."""
+        if reader.block != self.block:
+            raise ValueError("accounts are read at the venue's own block")
         quotes = Quotes(reader, self.oracle, self.config, self.feeds)
         venue, accounts = read_accounts(self, reader, owners, quotes)
         return Book(venue, accounts)

@@ -47,8 +47,9 @@ class Line:
             collateral=self.collateral_raw * price // self.unit,
             debt=debt_value(self.debt_raw, price, self.unit),
             threshold_bps=self.threshold_bps,
-            collateral_price_noise=self.collateral_raw // self.unit + 2,
-            debt_price_noise=self.debt_raw // self.unit + 2,
+            price=price,
+            collateral_tick=self.collateral_raw // self.unit + 1,
+            debt_tick=self.debt_raw // self.unit + 1,
             time_noise=amount_noise * price // self.unit + 2,
         )
 
@@ -56,15 +57,18 @@ class Line:
 class Terms(NamedTuple):
     """One line's values in the base currency, and by how much they may lie off a smooth curve.
 
-    Between two price vectors a value leaves its straight line by its own rounding and by that of
-    the price to its raw unit; along time by the rounding of the amount and its index.
+    Between two price vectors a value leaves its straight line by its own rounding, and where several
+    prices move at once by the rounding of its price to a raw unit, which is worth a tick. Along
+    time it leaves it by the rounding of the amount and its index.
     """
 
     collateral: int
     debt: int
     threshold_bps: int
-    collateral_price_noise: int
-    debt_price_noise: int
+    price: int
+    collateral_tick: int
+    """What one raw unit of price is worth, rounded up."""
+    debt_tick: int
     time_noise: int
 
 
@@ -117,18 +121,7 @@ def _smooth_bound(a: Verdict, b: Verdict, truncated_average: bool) -> int:
     the margin above the lower end.
     """
     rows = [(Terms(*row_a), Terms(*row_b)) for row_a, row_b in zip(a.terms[1:], b.terms[1:], strict=True)]
-    at_one_time = a.terms[0][0] == b.terms[0][0]
-    on_collateral, on_debt = [], []
-    for one, two in rows:
-        time_noise = max(one.time_noise, two.time_noise)
-        # A value only rises or only falls between the ends: one that is the same at both never moved.
-        on_collateral.append(
-            min(
-                one.collateral_price_noise if at_one_time else time_noise,
-                abs(one.collateral - two.collateral),
-            )
-        )
-        on_debt.append(min(one.debt_price_noise if at_one_time else time_noise, abs(one.debt - two.debt)))
+    on_collateral, on_debt = _noise(rows, at_one_time=a.terms[0][0] == b.terms[0][0])
     thresholds = [line.threshold_bps for line, _ in rows]
     noise_debt = sum(on_debt)
     if not truncated_average:
@@ -137,6 +130,28 @@ def _smooth_bound(a: Verdict, b: Verdict, truncated_average: bool) -> int:
     average_bps = _least_average_bps(a, b, thresholds, on_collateral)
     lower_end = min(v.assets_raw * average_bps // BPS - v.requirement_raw for v in (a, b))
     return lower_end - sum(on_collateral) * average_bps // BPS - noise_debt - 4
+
+
+def _noise(rows: Sequence[tuple[Terms, Terms]], *, at_one_time: bool) -> tuple[list[int], list[int]]:
+    """Per line by how much collateral and debt can lie off the chord between the two ends.
+
+    Where all prices that move are one and the same, that price is itself the way from one end to
+    the other, and its rounding moves nothing off the line. A value only rises or only falls
+    between the ends, so one that is the same at both never moved.
+    """
+    moved = {(one.price, two.price) for one, two in rows if one.price != two.price}
+    on_collateral, on_debt = [], []
+    for one, two in rows:
+        if not at_one_time:
+            off = max(one.time_noise, two.time_noise)
+            noise = off, off
+        elif len(moved) <= 1:
+            noise = 1, 1
+        else:
+            noise = one.collateral_tick + 1, one.debt_tick + 1
+        on_collateral.append(min(noise[0], abs(one.collateral - two.collateral)))
+        on_debt.append(min(noise[1], abs(one.debt - two.debt)))
+    return on_collateral, on_debt
 
 
 def _least_average_bps(a: Verdict, b: Verdict, thresholds: Sequence[int], noise: Sequence[int]) -> int:

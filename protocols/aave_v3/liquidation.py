@@ -26,6 +26,9 @@ LEAST_LEFTOVER_RAW = FULL_LIQUIDATION_BELOW_RAW // 2
 """… and a partial liquidation must leave at least this much on both sides."""
 
 
+LEAVES_DUST = "would leave dust"
+
+
 @dataclass(frozen=True, slots=True)
 class Liquidation:
     """One call that goes through: collateral and debt reserve, and the amounts, to the unit."""
@@ -59,7 +62,7 @@ def blocked(market: Market, account: AaveAccount) -> str | None:
     for collateral, debt in _pairs(market, account):
         why = _standing_refusal(market, verdict, collateral, debt, market.timestamp)
         if why is None and verdict.liquidatable:
-            outcome = liquidate(market, account, collateral.reserve, debt.reserve)
+            outcome = largest(market, account, collateral.reserve, debt.reserve)
             why = outcome.why if isinstance(outcome, Refusal) else None
         if why is None:
             return None
@@ -72,7 +75,42 @@ def liquidations(
 ) -> Iterator[Liquidation | Refusal]:
     """For every pair of collateral and debt the largest call that could be sent."""
     for collateral, debt in _pairs(market, account):
-        yield liquidate(market, account, collateral.reserve, debt.reserve, prices=prices, at=at)
+        yield largest(market, account, collateral.reserve, debt.reserve, prices=prices, at=at)
+
+
+def largest(
+    market: Market,
+    account: AaveAccount,
+    collateral: int,
+    debt: int,
+    *,
+    prices: Prices | None = None,
+    at: int | None = None,
+) -> Liquidation | Refusal:
+    """The call that repays the most of one pair of reserve ids.
+
+    From v3.3 a call may not leave dust, and the most the close factor allows can be just such a
+    call: then a smaller one goes through, which leaves enough on both sides. What a call leaves
+    only shrinks as it grows, so the largest is found by bisection.
+    """
+
+    def attempt(cover_raw: int) -> Liquidation | Refusal:
+        return liquidate(market, account, collateral, debt, cover_raw, prices=prices, at=at)
+
+    whole = attempt(UINT256_MAX)
+    if not (isinstance(whole, Refusal) and whole.why == LEAVES_DUST):
+        return whole
+    position = next(p for p in account.positions if p.reserve == debt)
+    fits, too_much = 0, market.debt_raw(position, market.timestamp if at is None else at)
+    found: Liquidation | Refusal = whole
+    while too_much - fits > 1:
+        middle = (fits + too_much) // 2
+        outcome = attempt(middle)
+        if isinstance(outcome, Refusal) and outcome.why == LEAVES_DUST:
+            too_much = middle
+        else:
+            fits, found = middle, outcome
+    return found
 
 
 def liquidate(
@@ -129,9 +167,12 @@ def liquidate(
         debt_left = rules.debt_value(owed_raw - repay_raw, debt_price, pair.debt_unit)
         collateral_left = (held_raw - gross_raw) * collateral_price // pair.collateral_unit
         if min(debt_left, collateral_left) < LEAST_LEFTOVER_RAW:
-            return Refusal(collateral, debt, "would leave dust")
-    if repay_raw == 0:
-        return Refusal(collateral, debt, "dust: nothing to repay for this collateral")
+            return Refusal(collateral, debt, LEAVES_DUST)
+    wiped = rules.close_factor_by_total and _takes_all(
+        market, verdict, by_id[collateral], collateral_price, gross_raw, fee_raw, at
+    )
+    if not _burns_debt(market, by_id[debt], owed_raw if wiped else repay_raw, at):
+        return Refusal(collateral, debt, "dust: too little to repay for this collateral")
     return Liquidation(collateral, debt, repay_raw, gross_raw - fee_raw, fee_raw, bonus_bps, max_repay_raw)
 
 
@@ -189,6 +230,37 @@ def _prices(
         assert isinstance(quote, Quote), "accounts with an unread price are never judged"
         found.append(quote.constant_raw if quote.feed is None else prices[quote.feed])
     return found[0], found[1]
+
+
+def _burns_debt(market: Market, position: Position, burnt_raw: int, at: int) -> bool:
+    """Whether the debt tokens accept the repayment: a burn that rounds to nothing reverts.
+
+    Stable debt (to v3.1) is only touched by what exceeds the variable debt, unscaled.
+    """
+    index_ray = market.debt_index_ray(market.reserves[position.reserve], at)
+    variable_raw = market.rules.debt_amount(position.debt_scaled, index_ray)
+    if position.stable and burnt_raw > variable_raw:
+        return variable_raw == 0 or market.rules.debt_burn_scaled(variable_raw, index_ray) > 0
+    return market.rules.debt_burn_scaled(burnt_raw, index_ray) > 0
+
+
+def _takes_all(
+    market: Market,
+    verdict: Verdict,
+    position: Position,
+    price: int,
+    gross_raw: int,
+    fee_raw: int,
+    at: int,
+) -> bool:
+    """From v3.3: whether no collateral is left at all, so that all debt is written off with it."""
+    unit = market.reserves[position.reserve].unit
+    if not market.rules.left_by_scaled:
+        return gross_raw * price // unit == verdict.assets_raw
+    index_ray = market.income_index_ray(market.reserves[position.reserve], at)
+    taken = units.ray_div_up(gross_raw - fee_raw, index_ray) + units.ray_div_up(fee_raw, index_ray)
+    taken = min(taken, position.supply_scaled)
+    return units.ray_mul_down(taken, index_ray) * price // unit == verdict.assets_raw
 
 
 def _max_repay_raw(market: Market, verdict: Verdict, pair: _Pair, held_raw: int, owed_raw: int) -> int:

@@ -57,7 +57,7 @@ def read_accounts(
     for owner, head in zip(owners, heads, strict=True):
         key = AccountKey(market.id, owner, owner)
         built = _account(market, key, head, borrowed[owner], debts[owner])
-        if isinstance(built, AaveAccount):
+        if isinstance(built, AaveAccount) and built.positions:
             built = _unjudgeable(market, built, broken_modes) or built
         if isinstance(built, Unread):
             accounts[owner] = [Failed(key, built)]

@@ -60,8 +60,10 @@ class Rules:
     """From v3.3: half of the *account's* debt value above health 0.95, all of it when either side of
     the pair is below 2,000 units of the base currency, and no small remainders; before: half of the
     pair's own debt."""
-    self_liquidation: bool = True
-    """The borrower may liquidate itself (until v3.3)."""
+    left_by_scaled: bool = False
+    """From v3.7 what is left of the collateral is reckoned in scaled units."""
+    debt_burn_scaled: RayMul = units.ray_div_half_up
+    """Debt amount over debt index → scaled debt that a repayment burns; none burnt is refused."""
     bonus_mul: Percent = units.percent_mul_half_up
     bonus_div_needed: Percent = units.percent_div_half_up
     """Debt needed for all of a collateral, taken back through the bonus."""
@@ -88,7 +90,6 @@ _V34 = replace(
     name="v3.4",
     revisions=(8,),
     nested_compounding=True,
-    self_liquidation=False,
     debt_by_balance_without_virtual=False,
 )
 _V35 = replace(
@@ -99,6 +100,7 @@ _V35 = replace(
     debt_amount=units.ray_mul_up,
     debt_value=units.mul_div_up,
     truncated_average=False,
+    debt_burn_scaled=units.ray_div_down,
     bonus_div_needed=units.percent_div_up,
 )
 _V36 = replace(_V35, name="v3.6", revisions=(10,), zero_threshold_counts=True)
@@ -108,6 +110,7 @@ _V37 = replace(
     revisions=(11,),
     isolation_mode=False,
     sentinel=False,
+    left_by_scaled=True,
     bonus_mul=units.percent_mul_down,
     bonus_div_fee=units.percent_div_down,
     fee_mul=units.percent_mul_up,

@@ -24,7 +24,6 @@ class Configuration:
     active: bool
     frozen: bool
     paused: bool
-    siloed: bool
     protocol_fee_bps: int
     emode_category: int
     """Before v3.2 the one e-mode of the reserve; later unused."""
@@ -48,7 +47,6 @@ class Configuration:
             active=bool(bits(56, 1)),
             frozen=bool(bits(57, 1)),
             paused=bool(bits(60, 1)),
-            siloed=bool(bits(62, 1)),
             protocol_fee_bps=bits(152, 16),
             emode_category=bits(168, 8),
             debt_ceiling=bits(212, 40),

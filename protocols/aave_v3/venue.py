@@ -94,25 +94,32 @@ class Market:
 
     def supply_raw(self, position: Position, at: int) -> int:
         """The aToken balance at a timestamp."""
-        reserve = self.reserves[position.reserve]
-        index_ray = income_index_ray(
+        index_ray = self.income_index_ray(self.reserves[position.reserve], at)
+        return self.rules.supply_amount(position.supply_scaled, index_ray)
+
+    def debt_index_ray(self, reserve: Reserve, at: int) -> int:
+        """The variable debt index of a reserve at a timestamp."""
+        return debt_index_ray(
+            reserve.variable_index_ray,
+            reserve.variable_rate_ray,
+            reserve.updated_at,
+            at,
+            nested=self.rules.nested_compounding,
+        )
+
+    def income_index_ray(self, reserve: Reserve, at: int) -> int:
+        """The supply index of a reserve at a timestamp."""
+        return income_index_ray(
             reserve.liquidity_index_ray, reserve.liquidity_rate_ray, reserve.updated_at, at
         )
-        return self.rules.supply_amount(position.supply_scaled, index_ray)
 
     def debt_raw(self, position: Position, at: int) -> int:
         """What is owed at a timestamp: variable and stable debt together."""
-        reserve = self.reserves[position.reserve]
         total = 0
         if position.debt_scaled:
-            index_ray = debt_index_ray(
-                reserve.variable_index_ray,
-                reserve.variable_rate_ray,
-                reserve.updated_at,
-                at,
-                nested=self.rules.nested_compounding,
+            total += self.rules.debt_amount(
+                position.debt_scaled, self.debt_index_ray(self.reserves[position.reserve], at)
             )
-            total += self.rules.debt_amount(position.debt_scaled, index_ray)
         if position.stable:
             elapsed_s = at - position.stable.updated_at
             total += units.ray_mul_half_up(

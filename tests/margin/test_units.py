@@ -36,6 +36,8 @@ def test_mul_div(rounded: Callable[[Fraction, int], int], verb: str, a: int, b: 
 @given(a=AMOUNT, b=AMOUNT)
 def test_ray_mul(rounded: Callable[[Fraction, int], int], verb: str, a: int, b: int) -> None:
     assert getattr(units, f"ray_mul_{verb}")(a, b) == rounded(Fraction(a * b, units.RAY), units.RAY)
+    if b:
+        assert getattr(units, f"ray_div_{verb}")(a, b) == rounded(Fraction(a * units.RAY, b), b)
 
 
 @pytest.mark.parametrize(("rounded", "verb"), ROUNDINGS)

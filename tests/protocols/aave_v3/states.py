@@ -64,7 +64,7 @@ def states(draw: st.DrawFn, *, max_reserves: int = 4, small: bool = False) -> St
             stable_debt_token=address(300 + i),
             variable_debt_token=address(400 + i),
             configuration=Configuration(
-                threshold, threshold, 10_500, decimals, True, False, False, False, 1_000, 0, 0, True
+                threshold, threshold, 10_500, decimals, True, False, False, 1_000, 0, 0, True
             ),
             liquidity_index_ray=draw(st.integers(RAY, 2 * RAY)),
             liquidity_rate_ray=draw(st.integers(0, RAY // 2)),

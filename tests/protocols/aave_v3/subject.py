@@ -19,7 +19,7 @@ from margin.prices import Prices
 from margin.units import UINT256_MAX
 from protocols.aave_v3 import ADAPTER
 from protocols.aave_v3.adapter import AaveVenue
-from protocols.aave_v3.liquidation import Liquidation, liquidate
+from protocols.aave_v3.liquidation import Liquidation, largest
 from protocols.aave_v3.state import AaveAccount
 from protocols.base import VenueConfig
 from tests.conformance.subject import Attempt, Subject, answers, read_one
@@ -87,7 +87,7 @@ class Genuine:
     def attempts(
         self, venue: Any, account: AaveAccount, prices: Prices | None = None, at: int | None = None
     ) -> list[Attempt]:
-        """`liquidationCall` for every pair of collateral and debt, aTokens received."""
+        """The largest `liquidationCall` for every pair of collateral and debt, aTokens received."""
         return [
             self._attempt(venue, account, (collateral.reserve, debt.reserve), prices, at)
             for collateral in account.positions
@@ -103,16 +103,17 @@ class Genuine:
         prices: Prices | None,
         at: int | None,
     ) -> Attempt:
+        call = largest(venue, account, *pair, prices=prices, at=at)
         said = self.market.try_liquidate(
             venue.reserves[pair[0]].symbol,
             venue.reserves[pair[1]].symbol,
             account.key.owner,
+            call.repay_raw if isinstance(call, Liquidation) else UINT256_MAX,
             receive_a_token=True,
             at=at,
             prices=answers(venue, prices),
         )
-        foretold = isinstance(liquidate(venue, account, *pair, prices=prices, at=at), Liquidation)
-        return Attempt(said, said in TOO_HEALTHY, foretold)
+        return Attempt(said, said in TOO_HEALTHY, isinstance(call, Liquidation))
 
 
 @contextmanager

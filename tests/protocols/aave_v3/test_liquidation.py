@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
+import pytest
 from hypothesis import HealthCheck, assume, event, given, settings
 from hypothesis import strategies as st
 
 from localnet.aave_v3.standard import raw_of, wallet
 from margin.basics import Address
 from margin.units import UINT256_MAX
-from protocols.aave_v3.liquidation import Liquidation, Refusal, blocked, liquidate, liquidations
+from protocols.aave_v3.liquidation import (
+    Liquidation,
+    Refusal,
+    blocked,
+    largest,
+    liquidate,
+    liquidations,
+)
 from tests.conformance.subject import read
 from tests.protocols.aave_v3.lives import DAY_S, Life, live, lives
 from tests.protocols.aave_v3.subject import Genuine
@@ -163,17 +171,101 @@ def test_debt_without_collateral_is_liquidatable_and_blocked(empty: Genuine) -> 
         assert blocked(venue, account) == "no collateral that could be seized"
 
 
-def test_dust_that_no_call_can_touch_is_foretold(empty: Genuine) -> None:
-    """A collateral worth less than the debt token's smallest unit buys nothing back."""
+@pytest.mark.parametrize("dust_raw", [10**9, 13 * 10**11, 3 * 10**12])
+def test_dust_that_no_call_can_touch_is_foretold(empty: Genuine, dust_raw: int) -> None:
+    """A collateral worth less than about one unit of the debt token buys nothing back."""
     with empty.node.undone():
         market = empty.market
         market.supply(DEBTOR, "WETH", raw_of(market, "WETH", 1_000))
-        market.supply(DEBTOR, "DAI", 10**9)
+        market.supply(DEBTOR, "DAI", dust_raw)
         market.borrow(DEBTOR, "USDC", raw_of(market, "USDC", 700))
         market.warp(30 * DAY_S)
         market.set_price("WETH", 10**10)
         venue, account = empty.one(DEBTOR)
         by_symbol = {r.symbol: r.id for r in venue.reserves.values()}
-        outcome = liquidate(venue, account, by_symbol["DAI"], by_symbol["USDC"])
-        said = market.try_liquidate("DAI", "USDC", DEBTOR, receive_a_token=True)
-        assert isinstance(outcome, Refusal) == (said is not None)
+        for cover in (UINT256_MAX, 1, 2):
+            for collateral in ("DAI", "WETH"):
+                outcome = liquidate(venue, account, by_symbol[collateral], by_symbol["USDC"], cover)
+                said = market.try_liquidate(collateral, "USDC", DEBTOR, cover, receive_a_token=True)
+                assert isinstance(outcome, Refusal) == (said is not None), (outcome, said, collateral, cover)
+
+
+def test_a_smaller_call_goes_through_where_the_largest_leaves_dust(empty: Genuine) -> None:
+    """From v3.3: two collaterals, each too small to repay half without leaving less than 1,000."""
+    with empty.node.undone():
+        market = empty.market
+        for symbol in ("WETH", "WBTC"):
+            market.configure(symbol, ltv=7_900, liquidation_threshold=8_000, liquidation_bonus=10_500)
+            market.supply(DEBTOR, symbol, raw_of(market, symbol, 6_300))
+        market.borrow(DEBTOR, "USDC", raw_of(market, "USDC", 9_400))
+        for symbol in ("WETH", "WBTC"):
+            market.set_price(symbol, int(market.feed(symbol).call("latestAnswer")) * 925 // 1_000)
+        venue, account = empty.one(DEBTOR)
+        assert venue.verdict(account).liquidatable
+        assert blocked(venue, account) is None
+        by_symbol = {r.symbol: r.id for r in venue.reserves.values()}
+        for symbol in ("WETH", "WBTC"):
+            pair = by_symbol[symbol], by_symbol["USDC"]
+            most = largest(venue, account, *pair)
+            assert isinstance(most, Liquidation)
+            whole = market.try_liquidate(symbol, "USDC", DEBTOR, receive_a_token=True)
+            assert (whole is None) == (market.core.version.revision < 7)
+            for cover, goes in ((most.repay_raw, True), (most.repay_raw + 1, whole is None)):
+                said = market.try_liquidate(symbol, "USDC", DEBTOR, cover, receive_a_token=True)
+                assert (said is None) == goes
+                assert isinstance(liquidate(venue, account, *pair, cover), Liquidation) == goes
+
+
+@STATES
+@given(
+    sides=st.tuples(st.integers(900, 4_400), st.integers(900, 4_400)),
+    debts=st.tuples(st.integers(1, 100), st.integers(1, 100)),
+    fall=st.floats(0.80, 0.995),
+    percent=st.sampled_from((100, 98, 50, 31)),
+)
+def test_around_the_close_factors_and_leftovers(
+    empty: Genuine, sides: tuple[int, int], debts: tuple[int, int], fall: float, percent: int
+) -> None:
+    """Positions of one to four thousand dollars, where v3.3 has its thresholds; either way of receiving."""
+    market = empty.market
+    with market.anvil.undone():
+        for symbol, usd in zip(("WETH", "WBTC"), sides, strict=True):
+            market.supply(DEBTOR, symbol, raw_of(market, symbol, usd))
+        room = market.account_data(DEBTOR)[2] / 10**8 * 0.995
+        for symbol, part in zip(("USDC", "DAI"), debts, strict=True):
+            market.borrow(DEBTOR, symbol, raw_of(market, symbol, room * part / sum(debts)))
+        for symbol in ("WETH", "WBTC"):
+            market.set_price(symbol, int(int(market.feed(symbol).call("latestAnswer")) * fall))
+        venue, account = empty.one(DEBTOR)
+        symbols = {r.id: r.symbol for r in venue.reserves.values()}
+        for most in list(liquidations(venue, account)):
+            event(type(most).__name__ + (most.why[:12] if isinstance(most, Refusal) else ""))
+            pair = most.collateral, most.debt
+            full = most.max_repay_raw if isinstance(most, Liquidation) else UINT256_MAX
+            for cover in (UINT256_MAX, max(1, full * percent // 100)):
+                outcome = liquidate(venue, account, *pair, cover)
+                for receive in (True, False):
+                    said = market.try_liquidate(
+                        symbols[pair[0]], symbols[pair[1]], DEBTOR, cover, receive_a_token=receive
+                    )
+                    assert (said is None) == isinstance(outcome, Liquidation), (said, outcome, cover)
+
+
+def test_an_emodes_price_source_prices_the_seizure_too(empty: Genuine) -> None:
+    """v3.0 and v3.1: collateral and debt of the mode at the mode's own price."""
+    market = empty.market
+    with market.anvil.undone():
+        market.supply(DEBTOR, "cbETH", raw_of(market, "cbETH", 10_000))
+        market.enter_emode(DEBTOR, 3)
+        market.borrow(DEBTOR, "rETH", raw_of(market, "rETH", 8_700))
+        market.warp(700 * DAY_S)
+        market.set_price("rETH", 2_600 * 10**8)
+        market.set_price("cbETH", 2_000 * 10**8)
+        venue, account = empty.one(DEBTOR)
+        for most in liquidations(venue, account):
+            if isinstance(most, Liquidation):
+                happened = market.liquidate("cbETH", "rETH", DEBTOR, receive_a_token=True)["LiquidationCall"]
+                assert happened["debtToCover"] == most.repay_raw
+                assert happened["liquidatedCollateralAmount"] == most.seize_raw
+            else:
+                assert market.try_liquidate("cbETH", "rETH", DEBTOR, receive_a_token=True) is not None
