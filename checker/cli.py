@@ -1,136 +1,27 @@
-"""The command line: arguments in, exit code out. What a command does stands in a module of its own.
+"""The command line: arguments in, exit code out.
 
 Machine output goes to stdout alone; progress, warnings and the one line of an error go to stderr.
 Exit codes: 0 ok, 1 warning, 2 critical, 3 unknown or bad usage (never the library's own 2), 130 Ctrl-C.
+
+The commands are imported when the program already runs, so that Ctrl-C in the first moments is seen here.
 """
 
 from __future__ import annotations
 
 import os
 import sys
-from pathlib import Path
-from typing import Annotated
-
-import typer
-from typer.exceptions import TyperException
-
-from chain.endpoint import redact
-from margin.errors import ConfigError, CrossmarginError
 
 BAD_USAGE = 3
 INTERRUPTED = 130
 
-app = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
-
-Wallets = Annotated[
-    list[str] | None, typer.Argument(metavar="[WALLET]...", help="Addresses, or labels of the config.")
-]
-ConfigFile = Annotated[
-    Path | None,
-    typer.Option(
-        "--config", metavar="FILE", help="Default: crossmargin.toml, here or in the user's config directory."
-    ),
-]
-Rpc = Annotated[
-    list[str] | None,
-    typer.Option("--rpc", metavar="CHAIN=URL", help="An endpoint; again for failover or another chain."),
-]
-Block = Annotated[
-    list[str] | None,
-    typer.Option("--block", metavar="BLOCK", help="N, HASH, latest, safe, finalized, or CHAIN=N."),
-]
-AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
-Csv = Annotated[
-    Path | None, typer.Option("--csv", metavar="FILE", help="Write the legs of all accounts as CSV.")
-]
-Parquet = Annotated[Path | None, typer.Option("--parquet", metavar="FILE", help="The same as Parquet.")]
-Quiet = Annotated[
-    bool, typer.Option("--quiet", help="No progress, no warnings, and no tables: only the last line.")
-]
-Verbose = Annotated[bool, typer.Option("--verbose", help="Say each step, and how many requests it took.")]
-
-
-@app.callback(invoke_without_command=True)
-def crossmargin(
-    context: typer.Context,
-    version: Annotated[bool, typer.Option("--version", help="Print the version and exit.")] = False,
-) -> int:
-    """A read-only cross-margin risk checker for DeFi accounts. Options stand after the command."""
-    if version:
-        from importlib.metadata import version as version_of
-
-        _print(f"crossmargin {version_of('crossmargin')}\n")
-    elif context.invoked_subcommand is None:
-        _print(context.get_help() + "\n")
-    return 0
-
-
-@app.command()
-def check(
-    wallets: Wallets = None,
-    config: ConfigFile = None,
-    rpc: Rpc = None,
-    block: Block = None,
-    as_json: AsJson = False,
-    csv: Csv = None,
-    parquet: Parquet = None,
-    quiet: Quiet = False,
-    verbose: Verbose = False,
-) -> int:
-    """Read wallets and show the cross-margin view: health, where each account dies, exposure."""
-    from checker.check_command import CheckOptions, run
-
-    options = CheckOptions(
-        wallets=wallets or [],
-        config=config,
-        rpc=endpoints(rpc or []),
-        block=block or [],
-        as_json=as_json,
-        csv=csv,
-        parquet=parquet,
-        quiet=quiet,
-        verbose=verbose,
-    )
-    text, code = run(options)
-    _print(text)
-    return code
-
-
-@app.command()
-def protocols(as_json: AsJson = False) -> int:
-    """The adapters, and what each was verified against."""
-    from checker.protocols_command import listing
-
-    _print(listing(as_json=as_json))
-    return 0
-
-
-@app.command()
-def demo(
-    keep: Annotated[
-        bool, typer.Option("--keep", help="Leave the local chain up, with a config file for it.")
-    ] = False,
-) -> int:
-    """The main job on a local chain with genuine protocol contracts."""
-    from checker.demo import run
-
-    return run(keep=keep)
-
-
-def endpoints(values: list[str]) -> dict[str, list[str]]:
-    """The values of `--rpc`, by chain, in the order given."""
-    found: dict[str, list[str]] = {}
-    for value in values:
-        chain, equals, url = value.partition("=")
-        if not (chain and equals and url) or "/" in chain:
-            raise ConfigError("--rpc", "expected CHAIN=URL")
-        found.setdefault(chain, []).append(url)
-    return found
-
 
 def main() -> None:
     """Runs the command line and exits with the command's code."""
-    code = run_command(sys.argv[1:])
+    try:
+        code = run_command(sys.argv[1:])
+    except KeyboardInterrupt:
+        code = INTERRUPTED
+        _complain("interrupted")
     if code == INTERRUPTED:
         # Worker threads may still wait for a node that is silent; nothing of theirs is worth waiting for.
         os._exit(code)
@@ -139,13 +30,29 @@ def main() -> None:
 
 def run_command(arguments: list[str]) -> int:
     """Runs one command; every expected failure becomes one line on stderr and a code."""
+    if sys.stderr is None:
+        sys.stderr = os.fdopen(os.open(os.devnull, os.O_WRONLY), "w")
+    if sys.stdout is None:
+        _complain("stdout: closed")
+        return BAD_USAGE
+
+    from typer.exceptions import TyperException
+
+    from chain.endpoint import redact
+    from checker.commands import app
+    from margin.errors import CrossmarginError
+
     try:
         code = app(arguments, prog_name="crossmargin", standalone_mode=False)
     except TyperException as error:
-        _complain(error.format_message())
+        _complain(redact(error.format_message(), ()))
         return BAD_USAGE
     except CrossmarginError as error:
-        _complain(str(error))
+        _complain(redact(str(error), ()))
+        return BAD_USAGE
+    except OSError as error:
+        leave_stdout()
+        _complain(redact(": ".join(str(part) for part in (error.filename, error.strerror) if part), ()))
         return BAD_USAGE
     if code == INTERRUPTED:
         _complain("interrupted")
@@ -153,15 +60,11 @@ def run_command(arguments: list[str]) -> int:
 
 
 def _complain(problem: str) -> None:
-    line = " ".join("".join(c if c.isprintable() else " " for c in redact(problem, ())).split())
+    line = " ".join("".join(c if c.isprintable() else " " for c in problem).split())
     sys.stderr.write(f"{line[:1000]}\n")
     sys.stderr.flush()
 
 
-def _print(text: str) -> None:
-    """Writes to stdout as UTF-8; a reader that went away is no error."""
-    try:
-        sys.stdout.buffer.write(text.encode())
-        sys.stdout.buffer.flush()
-    except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+def leave_stdout() -> None:
+    """What is still buffered for a stdout that cannot be written is not tried again at the end."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -1,0 +1,136 @@
+"""The commands and their options. What a command does stands in a module of its own."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from checker.cli import leave_stdout
+from margin.errors import ConfigError
+
+app = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
+
+Wallets = Annotated[
+    list[str] | None,
+    typer.Argument(
+        metavar="[WALLET]...",
+        help="Addresses, or labels of the config. An address that is all of an "
+        "entry there has that entry's label and bands.",
+    ),
+]
+ConfigFile = Annotated[
+    Path | None,
+    typer.Option(
+        "--config", metavar="FILE", help="Default: crossmargin.toml, here or in the user's config directory."
+    ),
+]
+Rpc = Annotated[
+    list[str] | None,
+    typer.Option("--rpc", metavar="CHAIN=URL", help="An endpoint; again for failover or another chain."),
+]
+Block = Annotated[
+    list[str] | None,
+    typer.Option("--block", metavar="BLOCK", help="N, HASH, latest, safe, finalized, or CHAIN=N."),
+]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+Csv = Annotated[
+    Path | None, typer.Option("--csv", metavar="FILE", help="Write the legs of all accounts as CSV.")
+]
+Parquet = Annotated[Path | None, typer.Option("--parquet", metavar="FILE", help="The same as Parquet.")]
+Quiet = Annotated[
+    bool, typer.Option("--quiet", help="No progress, no warnings, and instead of tables only the summary.")
+]
+Verbose = Annotated[bool, typer.Option("--verbose", help="Say each step, and how many requests it took.")]
+
+
+@app.callback(invoke_without_command=True)
+def crossmargin(
+    context: typer.Context,
+    version: Annotated[bool, typer.Option("--version", help="Print the version and exit.")] = False,
+) -> int:
+    """A read-only cross-margin risk checker for DeFi accounts. Options stand after the command."""
+    if version:
+        from importlib.metadata import version as version_of
+
+        _print(f"crossmargin {version_of('crossmargin')}\n")
+    elif context.invoked_subcommand is None:
+        _print(context.get_help() + "\n")
+    return 0
+
+
+@app.command()
+def check(
+    wallets: Wallets = None,
+    config: ConfigFile = None,
+    rpc: Rpc = None,
+    block: Block = None,
+    as_json: AsJson = False,
+    csv: Csv = None,
+    parquet: Parquet = None,
+    quiet: Quiet = False,
+    verbose: Verbose = False,
+) -> int:
+    """Read wallets and show the cross-margin view: health, where each account dies, exposure."""
+    from checker.check_command import CheckOptions, run
+
+    options = CheckOptions(
+        wallets=wallets or [],
+        config=config,
+        rpc=endpoints(rpc or []),
+        block=block or [],
+        as_json=as_json,
+        csv=csv,
+        parquet=parquet,
+        quiet=quiet,
+        verbose=verbose,
+    )
+    text, code = run(options)
+    _print(text)
+    return code
+
+
+@app.command()
+def protocols(as_json: AsJson = False) -> int:
+    """The adapters, and what each was verified against."""
+    from checker.protocols_command import listing
+
+    _print(listing(as_json=as_json))
+    return 0
+
+
+@app.command()
+def demo(
+    keep: Annotated[
+        bool, typer.Option("--keep", help="Leave the local chain up, with a config file for it.")
+    ] = False,
+) -> int:
+    """The main job on a local chain with genuine protocol contracts."""
+    from checker.demo import run
+
+    return run(keep=keep)
+
+
+def endpoints(values: list[str]) -> dict[str, list[str]]:
+    """The values of `--rpc`, by chain, in the order given."""
+    found: dict[str, list[str]] = {}
+    for value in values:
+        chain, equals, url = value.partition("=")
+        if not (chain and equals and url) or "/" in chain:
+            raise ConfigError("--rpc", "expected CHAIN=URL")
+        found.setdefault(chain, []).append(url)
+    return found
+
+
+def _print(text: str) -> None:
+    """Writes to stdout as UTF-8; a reader that went away is no error."""
+    try:
+        sys.stdout.buffer.write(text.encode())
+        sys.stdout.buffer.flush()
+    except BrokenPipeError:
+        leave_stdout()
+    except OSError as error:
+        leave_stdout()
+        raise ConfigError("stdout", error.strerror or "cannot be written") from None
