@@ -8,12 +8,14 @@ import sys
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from rich.console import Console
 
 from checker.checking import check
-from checker.config import load_config
+from checker.config import Config, load_config
+from checker.files import outputs
 from checker.frames import write_csv, write_parquet
 from checker.progress import Progress
 from checker.report_json import to_text
@@ -39,6 +41,16 @@ class CheckOptions:
 def run(options: CheckOptions) -> tuple[str, int]:
     """What goes to stdout, and the exit code. Raises `ConfigError`."""
     config = load_config(options.config, rpc=options.rpc)
+    with outputs({"--csv": options.csv, "--parquet": options.parquet}) as files:
+        report = _checked(config, options)
+        for option, write in (("--csv", write_csv), ("--parquet", write_parquet)):
+            if option in files:
+                files[option].fill(partial(write, report))
+    return (to_text(report) if options.as_json else screen(report, quiet=options.quiet)), report.exit_code
+
+
+def _checked(config: Config, options: CheckOptions) -> Report:
+    """The check itself, with what is said about it on stderr."""
     begun = time.monotonic()
     with Progress(quiet=options.quiet, verbose=options.verbose) as progress:
         report = check(config, options.wallets, block=options.block, say=progress.say)
@@ -47,11 +59,7 @@ def run(options: CheckOptions) -> tuple[str, int]:
             sys.stderr.write(f"warning: {warning}\n")
     if options.verbose:
         sys.stderr.write(f"{report.requests} requests, {time.monotonic() - begun:.2f} s\n")
-    if options.csv is not None:
-        write_csv(report, options.csv)
-    if options.parquet is not None:
-        write_parquet(report, options.parquet)
-    return (to_text(report) if options.as_json else screen(report, quiet=options.quiet)), report.exit_code
+    return report
 
 
 def screen(report: Report, *, quiet: bool = False) -> str:

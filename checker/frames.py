@@ -7,7 +7,7 @@ could not be read have a row of their own, so that nothing is missing from the f
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +15,6 @@ import pandas as pd
 
 from checker.account_view import AccountView
 from checker.wallet_view import Report, WalletView
-from margin.errors import ConfigError
 from margin.units import BPS, WAD
 
 Row = dict[str, Any]
@@ -35,16 +34,31 @@ FEED_COLUMNS = [
     *_WALLET, "venue", "account", "feed", "asset", "decimals", "price_raw", "direction",
     "liquidation_price_raw",
 ]  # fmt: skip
+_DTYPES = (
+    dict.fromkeys(("block_number", "decimals", "seconds_left"), "Int64")
+    | dict.fromkeys(("liquidatable", "insolvent", "agrees"), "boolean")
+    | dict.fromkeys(
+        ("health_factor", "equity_usd", "collateral_usd", "debt_usd", "smallest_shock", "value_usd",
+         "liquidation_threshold"),
+        "Float64",
+    )
+)  # fmt: skip
+"""All other columns are texts. The types hold whatever is in them: what is not known is missing."""
+
+
+def _frame(rows: Iterable[Row], columns: list[str]) -> pd.DataFrame:
+    frame = pd.DataFrame(list(rows), columns=columns, dtype=object)
+    return frame.astype({column: _DTYPES.get(column, "string") for column in columns})
 
 
 def accounts_frame(report: Report) -> pd.DataFrame:
     """One row an account, and one for each venue of a wallet that could not be read."""
-    return pd.DataFrame(list(_account_rows(report)), columns=ACCOUNT_COLUMNS)
+    return _frame(_account_rows(report), ACCOUNT_COLUMNS)
 
 
 def legs_frame(report: Report) -> pd.DataFrame:
     """One row a leg; accounts without one, and what could not be read, keep a row with an empty `leg`."""
-    return pd.DataFrame(list(_leg_rows(report)), columns=LEG_COLUMNS)
+    return _frame(_leg_rows(report), LEG_COLUMNS)
 
 
 def feeds_frame(report: Report) -> pd.DataFrame:
@@ -65,26 +79,20 @@ def feeds_frame(report: Report) -> pd.DataFrame:
         for account in wallet.accounts
         for feed in (account.liquidation.feeds if account.liquidation else ())
     ]
-    return pd.DataFrame(rows, columns=FEED_COLUMNS)
+    return _frame(rows, FEED_COLUMNS)
 
 
 def write_csv(report: Report, path: Path) -> None:
     """The legs as CSV, UTF-8; texts that a spreadsheet would run as a formula begin with an apostrophe."""
     frame = legs_frame(report)
-    texts = frame.select_dtypes(include=["object", "string"]).columns
+    texts = frame.select_dtypes(include=["string"]).columns
     frame[texts] = frame[texts].map(_no_formula)
-    try:
-        frame.to_csv(path, index=False, lineterminator="\n")
-    except OSError as error:
-        raise ConfigError("--csv", f"{path}: {error.strerror or 'cannot be written'}") from None
+    frame.to_csv(path, index=False, lineterminator="\n")
 
 
 def write_parquet(report: Report, path: Path) -> None:
     """The legs as Parquet."""
-    try:
-        legs_frame(report).to_parquet(path, index=False)
-    except OSError as error:
-        raise ConfigError("--parquet", f"{path}: {error.strerror or 'cannot be written'}") from None
+    legs_frame(report).to_parquet(path, index=False)
 
 
 def _no_formula(cell: object) -> object:

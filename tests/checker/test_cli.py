@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+from pyarrow import parquet
 
 from checker.demo.world import NEWER, World
 from protocols.deployments import ChainBook, Deployment, Token
@@ -74,22 +75,69 @@ def test_csv_and_parquet(run: Run, config: Path, tmp_path: Path) -> None:
         for leg in account["collateral"] + account["debt"]
     ]
     csv = pd.read_csv(tmp_path / "legs.csv", dtype=str)
-    parquet = pd.read_parquet(tmp_path / "legs.parquet")
-    for frame in (csv, parquet):
+    columns = pd.read_parquet(tmp_path / "legs.parquet")
+    for frame in (csv, columns):
         assert list(frame[["label", "account", "amount_raw"]].itertuples(index=False, name=None)) == legs
-    assert set(parquet["liquidatable"]) == {True, False}
+    assert set(columns["liquidatable"]) == {True, False}
+
+
+def test_the_types_of_the_files_do_not_depend_on_what_was_read(
+    run: Run, config: Path, world: World, tmp_path: Path
+) -> None:
+    gone = '[chains.gone]\nrpc = "http://127.0.0.1:1"\n[[venues]]\nchain = "gone"\nprotocol = "aave-v3"\n'
+    provider = world.markets[NEWER].core.addresses()["addresses_provider"]
+    config.write_text(world.config_text() + gone + f'pool_addresses_provider = "{provider}"\n')
+    (tmp_path / "good.toml").write_text(world.config_text())
+    schemas = []
+    for name, wallet in (("good.toml", "edge"), ("good.toml", "no_position"), (config.name, "edge")):
+        run("check", wallet, "--config", name, "--csv", "x.csv", "--parquet", "x.parquet")
+        schemas.append(parquet.read_schema(tmp_path / "x.parquet").remove_metadata())
+    assert schemas[0].equals(schemas[1])
+    assert schemas[0].equals(schemas[2])
+    assert str(schemas[0].field("block_number").type) == "int64"
+    rows = pd.read_csv(tmp_path / "x.csv", dtype=str)
+    assert set(rows["venue"]) >= {"gone/aave-v3", f"local/aave-v3/v{NEWER}"}
+    for column in ("block_number", "decimals", "seconds_left"):
+        assert rows[column].dropna().str.fullmatch(r"\d+").all()
+        assert rows[column].isna().any()
+    assert set(rows["liquidatable"].dropna()) == {"False"}
 
 
 @pytest.mark.parametrize("option", ["--csv", "--parquet"])
-def test_a_file_that_cannot_be_written(run: Run, config: Path, option: str) -> None:
-    assert run("check", "edge", "--json", "--config", config, option, "no/such/place").complaint.startswith(
-        option
-    )
+@pytest.mark.parametrize("place", ["no/such/place", ".", "-", "/dev/stdout"])
+def test_a_file_that_cannot_be_written_is_found_first(
+    run: Run, config: Path, proxy: FaultProxy, world: World, option: str, place: str
+) -> None:
+    config.write_text(world.config_text().replace(world.anvil.url, proxy.url))
+    complaint = run("check", "edge", "--json", "--config", config, option, place).complaint
+    assert complaint.startswith(f"{option}: ")
+    assert proxy.posts == 0
+
+
+def test_files_are_written_together_or_not_at_all(run: Run, config: Path, tmp_path: Path) -> None:
+    (tmp_path / "x.csv").write_text("before")
+    before = sorted(tmp_path.iterdir())
+    for other in ("no/such/place", "/dev/full"):
+        files = ["--csv", "x.csv", "--parquet", other]
+        assert "--parquet: " in run("check", "edge", "--config", config, *files).complaint
+    same = ["--csv", "x.csv", "--parquet", "./x.csv"]
+    assert "same file" in run("check", "edge", "--config", config, *same).complaint
+    assert "no address" in run("check", "nobody", "--config", config, "--csv", "x.csv").complaint
+    assert (tmp_path / "x.csv").read_text() == "before"
+    assert sorted(tmp_path.iterdir()) == before
+    assert run("check", "edge", "--config", config, "--csv", "/dev/null").code == 1
+    assert run("check", "edge", "--config", config, "--csv", "x.csv").code == 1
+    assert (tmp_path / "x.csv").read_text().startswith("chain,")
+    assert sorted(tmp_path.iterdir()) == before
 
 
 def test_quiet_and_verbose(run: Run, config: Path) -> None:
     quiet = run("check", "edge", "liquidatable", "--quiet", "--config", config)
-    assert quiet.out.splitlines()[0] == "2 wallets: 1 liquidatable · 1 danger"
+    assert quiet.out.splitlines() == [
+        "2 wallets: 1 liquidatable · 1 danger",
+        "4 of 4 verdicts equal the protocols' own view",
+    ]
+    assert "instead of tables only the summary" in " ".join(run("check", "--help").out.split())
     assert (quiet.code, quiet.err) == (2, "")
     verbose = run("check", "edge", "--verbose", "--json", "--config", config)
     assert re.search(r"\d+ requests, \d+\.\d\d s", verbose.err)
@@ -190,6 +238,37 @@ def test_a_broken_pipe_is_no_error(config: Path) -> None:
     assert process.stderr.read() == b""
     assert process.wait(60) == 2
     process.stderr.close()
+
+
+@pytest.mark.parametrize("command", [["check", "--json"], ["check"], ["protocols"], ["--help"], ["demo"]])
+def test_a_stdout_that_cannot_be_written_is_one_line_and_3(command: list[str], config: Path) -> None:
+    options = ["--config", str(config)] if command[0] == "check" else []
+    with Path("/dev/full").open("w") as full:
+        ended = subprocess.run([*COMMAND, *command, *options], stdout=full, stderr=subprocess.PIPE, text=True,
+                               cwd=ROOT, check=False)  # fmt: skip
+    assert ended.returncode == 3
+    (line,) = ended.stderr.splitlines()
+    assert "No space left on device" in line
+
+
+@pytest.mark.parametrize("command", ["check --json", "check", "protocols", "--help", "demo"])
+def test_without_a_stdout(command: str, config: Path) -> None:
+    options = f" --config {config}" if command.startswith("check") else ""
+    script = f"'{sys.executable}' -m checker {command}{options}"
+    for closing, said in ((">&-", ["stdout: closed"]), (">&- 2>&-", [])):
+        ended = subprocess.run(["sh", "-c", f"{script} {closing}"], stderr=subprocess.PIPE, text=True,
+                               cwd=ROOT, check=False)  # fmt: skip
+        assert (ended.returncode, ended.stderr.splitlines()) == (3, said)
+
+
+@pytest.mark.parametrize("command", [COMMAND, [str(Path(sys.executable).parent / "crossmargin")]])
+def test_ctrl_c_while_it_is_still_being_imported(command: list[str], tmp_path: Path) -> None:
+    (tmp_path / "typer.py").write_text(
+        "import os, signal, time\nos.kill(os.getpid(), signal.SIGINT)\ntime.sleep(9)"
+    )
+    environment = {**os.environ, "PYTHONPATH": str(tmp_path)}
+    ended = subprocess.run([*command, "check"], capture_output=True, cwd=ROOT, env=environment, check=False)
+    assert (ended.returncode, ended.stdout, ended.stderr) == (130, b"", b"interrupted\n")
 
 
 def test_ctrl_c_is_one_line_at_once(config: Path, world: World, proxy: FaultProxy) -> None:
