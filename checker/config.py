@@ -16,11 +16,13 @@ from typing import Any, Literal
 
 import typer
 from pydantic import ValidationError
+from pydantic_core import PydanticCustomError
 
 from chain.abi import BadAddress, to_address
 from checker.bands import DEFAULT_BANDS, Bands
+from checker.config_environment import Expanded, Place, expanded
 from checker.config_model import ChainTable, Document, VenueTable
-from checker.config_types import LOOKS_LIKE_ADDRESS
+from checker.config_types import LOOKS_LIKE_ADDRESS, REPEATS_VALUE, address
 from margin.basics import Address
 from margin.errors import ConfigError
 from protocols.registry import adapters
@@ -82,6 +84,7 @@ class Config:
     def select(self, names: Sequence[str]) -> tuple[Wallet, ...]:
         """The wallets with these labels or addresses, in that order; all of the file's for none.
 
+        An address that is all that one entry of the file holds is that entry, with its label and bands.
         Raises `ConfigError` for a name that is neither.
         """
         labelled = {wallet.label: wallet for wallet in self.wallets if wallet.label}
@@ -94,9 +97,11 @@ class Config:
                 f"wallet {name[:80]!a}", f"no address, and no label in {self.source or 'a config file'}"
             )
         try:
-            return Wallet(None, (to_address(name),), self.bands)
+            addresses = (to_address(name),)
         except BadAddress as error:
             raise ConfigError("wallet", str(error)) from None
+        entries = [wallet for wallet in self.wallets if wallet.addresses == addresses]
+        return entries[0] if len(entries) == 1 else Wallet(None, addresses, self.bands)
 
 
 def find_config() -> Path | None:
@@ -126,11 +131,14 @@ def load_config(
         if isinstance(table, dict) and isinstance(table.setdefault(chain, {}), dict):
             table[chain]["rpc"] = list(urls)
     environment = os.environ if environment is None else environment
+    given = expanded(raw, environment)
     try:
-        document = Document.model_validate(raw, context={"environment": environment})
+        document = Document.model_validate(given.document)
     except ValidationError as error:
-        raise _first_problem(error, source, rpc) from None
-    return _config(document, source)
+        raise _first_problem(error, given, source, rpc) from None
+    for place, name in given.missing.items():
+        raise _problem(place, _not_set(name), source, rpc)
+    return _config(document, given, source)
 
 
 def _read(path: Path) -> dict[str, Any]:
@@ -148,13 +156,11 @@ def _one_line(text: str) -> str:
     return " ".join("".join(c if c.isprintable() else " " for c in text[:300]).split())
 
 
-def _first_problem(error: ValidationError, source: str, rpc: Rpcs) -> ConfigError:
+def _first_problem(error: ValidationError, given: Expanded, source: str, rpc: Rpcs) -> ConfigError:
     first = error.errors(include_url=False, include_input=False, include_context=False)[0]
-    place = [part for part in first["loc"] if part != "[key]"]
-    if len(place) > 3 and place[:2] == ["alerts", "channels"] and isinstance(place[3], str):
-        del place[3]  # the name of the channel's type, which pydantic puts there
-    if place[:1] == ["chains"] and len(place) > 2 and place[1] in rpc and place[2] == "rpc":
-        return ConfigError(f"--rpc {place[1]}", first["msg"])
+    place = tuple(part for part in first["loc"] if part != "[key]")
+    if len(place) > 3 and place[:2] == ("alerts", "channels") and isinstance(place[3], str):
+        place = place[:3] + place[4:]  # the name of the channel's type, which pydantic puts there
     messages = {
         "extra_forbidden": "unknown key",
         "missing": "missing",
@@ -166,6 +172,27 @@ def _first_problem(error: ValidationError, source: str, rpc: Rpcs) -> ConfigErro
         "too_short": "expected at least one",
     }
     said = messages.get(first["type"]) or first["msg"].replace("Input should be", "should be")
+    if first["type"] not in ("extra_forbidden", "missing") and given.missing:
+        place, name = next(iter(given.missing.items()))
+        said = _not_set(name)
+    elif first["type"] == REPEATS_VALUE:
+        said = _told(given, place, said)
+    return _problem(place, said, source, rpc)
+
+
+def _not_set(name: str) -> str:
+    return f"the environment variable {name} is not set"
+
+
+def _told(given: Expanded, place: Place, problem: str) -> str:
+    """The problem with an address, without the address where it came from the environment."""
+    names = given.names(place) or given.names(place[:-1])  # a lone text may stand for a list of one
+    return f"what {names} holds is no address, or its checksum is wrong" if names else problem
+
+
+def _problem(place: Place, said: str, source: str, rpc: Rpcs) -> ConfigError:
+    if place[:1] == ("chains",) and place[2:3] == ("rpc",) and place[1] in rpc:
+        return ConfigError(f"--rpc {place[1]}", said)
     return ConfigError(_where(source, *place), _one_line(said))
 
 
@@ -181,7 +208,7 @@ def _where(source: str, *place: str | int) -> str:
     return ": ".join(part for part in (source, key) if part) or "configuration"
 
 
-def _config(document: Document, source: str) -> Config:
+def _config(document: Document, given: Expanded, source: str) -> Config:
     bands = document.bands.value().over(DEFAULT_BANDS)
     wallets = [
         Wallet(w.label, tuple(dict.fromkeys(w.addresses)), w.bands.value().over(bands))
@@ -190,12 +217,11 @@ def _config(document: Document, source: str) -> Config:
     labels = [wallet.label for wallet in wallets]
     for at, label in enumerate(labels):
         if label is not None and label in labels[:at]:
+            shown = given.shown(("wallets", at, "label"), label)
             raise ConfigError(
-                _where(source, "wallets", at, "label"), f'"{label}" is the label of another wallet'
+                _where(source, "wallets", at, "label"), f'"{shown}" is the label of another wallet'
             )
-    entries = [
-        _venue(entry, _where(source, "venues", at), document) for at, entry in enumerate(document.venues)
-    ]
+    entries = [_venue(entry, at, document, given, source) for at, entry in enumerate(document.venues)]
     by_address, by_symbol = _factors(document.factors, source)
     chains = tuple(
         _chain(name, table, _where(source, "chains", name), [e for c, e in entries if c == name])
@@ -216,26 +242,37 @@ def _chain(name: str, table: ChainTable, where: str, venues: Sequence[VenueEntry
     )
 
 
-def _venue(entry: VenueTable, where: str, document: Document) -> tuple[str, VenueEntry]:
+def _venue(
+    entry: VenueTable, at: int, document: Document, given: Expanded, source: str
+) -> tuple[str, VenueEntry]:
     """The chain's name and the venue, its protocol and addresses checked against the adapters."""
+
+    def where(key: str) -> str:
+        return _where(source, "venues", at, key)
+
+    def shown(key: str, value: str) -> str:
+        return repr(_one_line(given.shown(("venues", at, key), value))[:80])
+
     if entry.chain not in document.chains:
-        raise ConfigError(f"{where}.chain", f"no chain {_one_line(entry.chain)[:80]!r} is configured")
+        raise ConfigError(where("chain"), f"no chain {shown('chain', entry.chain)} is configured")
     adapter = adapters().get(entry.protocol)
     if adapter is None:
-        raise ConfigError(
-            f"{where}.protocol",
-            f"no protocol {_one_line(entry.protocol)[:80]!r}; there are {', '.join(adapters())}",
-        )
-    addresses = entry.model_extra or {}
-    for key in adapter.address_keys:
-        if key not in addresses:
-            raise ConfigError(f"{where}.{key}", f"missing: {entry.protocol} needs this address")
-    for key in addresses:
+        named = shown("protocol", entry.protocol)
+        raise ConfigError(where("protocol"), f"no protocol {named}; there are {', '.join(adapters())}")
+    values = entry.model_extra or {}
+    for key in values:
         if key not in adapter.address_keys:
-            raise ConfigError(f"{where}.{_one_line(key)[:80]}", "unknown key")
-    if len(adapter.address_keys) == 1:
-        where = f"{where}.{adapter.address_keys[0]}"
-    return entry.chain, VenueEntry(entry.protocol, entry.name, addresses, where)
+            raise ConfigError(where(key), "unknown key")
+    addresses = {}
+    for key in adapter.address_keys:
+        if key not in values:
+            raise ConfigError(where(key), f"missing: {entry.protocol} needs this address")
+        try:
+            addresses[key] = address(values[key])
+        except PydanticCustomError as error:
+            raise ConfigError(where(key), _told(given, ("venues", at, key), error.message())) from None
+    place = where(adapter.address_keys[0]) if len(adapter.address_keys) == 1 else _where(source, "venues", at)
+    return entry.chain, VenueEntry(entry.protocol, entry.name, addresses, place)
 
 
 def _factors(factors: Mapping[str, str], source: str) -> tuple[dict[Address, str], dict[str, str]]:

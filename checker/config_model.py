@@ -17,6 +17,7 @@ from checker.config_types import (
     OneOrMany,
     RpcUrl,
     Seconds,
+    Share,
     SmtpUrl,
     Words,
 )
@@ -53,7 +54,6 @@ class VenueTable(BaseModel):
     """`[[venues]]`: what else it holds are the protocol's addresses, checked against its adapter."""
 
     model_config = ConfigDict(extra="allow", frozen=True, strict=True, hide_input_in_errors=True)
-    __pydantic_extra__: dict[str, AddressField]
 
     chain: str
     protocol: str
@@ -63,7 +63,7 @@ class VenueTable(BaseModel):
 class BoundsTable(Table):
     """The bounds of one band."""
 
-    drop: Bound | None = None
+    drop: Share | None = None
     health_factor: Bound | None = None
     hours: Bound | None = None
 

@@ -13,7 +13,7 @@ from decimal import Decimal
 from typing import Annotated, Any
 from urllib.parse import parse_qs, urlsplit
 
-from pydantic import BeforeValidator, SecretStr, ValidationInfo
+from pydantic import BeforeValidator, SecretStr
 from pydantic_core import PydanticCustomError
 
 from chain.abi import BadAddress, to_address
@@ -23,6 +23,8 @@ _DURATION = re.compile(r"(\d{1,9})\s*([smhd])")
 _SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
 _VARIABLE = re.compile(r"\$(?:\{([A-Za-z_][A-Za-z0-9_]*)\}|([A-Za-z_][A-Za-z0-9_]*))")
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+REPEATS_VALUE = "crossmargin_value"
+"""The type of an error whose message may hold the value."""
 LOOKS_LIKE_ADDRESS = re.compile(r"0[xX][0-9a-fA-F]{40}")
 
 
@@ -37,11 +39,12 @@ def _text(value: Any) -> str:
     return value
 
 
-def _address(value: Any) -> Address:
+def address(value: Any) -> Address:
+    """An address as the configuration may hold it; a validation error otherwise, which may repeat it."""
     try:
         return to_address(_text(value))
     except BadAddress as error:
-        raise wrong(str(error)) from None
+        raise PydanticCustomError(REPEATS_VALUE, "{problem}", {"problem": str(error)}) from None
 
 
 def duration_s(text: str) -> int | None:
@@ -65,6 +68,13 @@ def _bound(value: Any) -> Decimal:
     return value
 
 
+def _share(value: Any) -> Decimal:
+    share = _bound(value)
+    if share > 1:
+        raise wrong("expected a number from 0 to 1, a share: 0.20 is 20 %")
+    return share
+
+
 def _name(value: Any) -> str:
     if not _NAME.fullmatch(_text(value)):
         raise wrong("expected a short name of letters, digits, '.', '_' and '-'")
@@ -84,13 +94,18 @@ def _label(value: Any) -> str:
     return _words(value)
 
 
+def variables(value: str) -> list[str]:
+    """The names of the environment variables that a text of the configuration mentions."""
+    return [match[1] or match[2] for match in _VARIABLE.finditer(value)]
+
+
 def expand(value: str, environment: Mapping[str, str]) -> str:
-    """`value` with every `$NAME` and `${NAME}` taken from the environment."""
+    """`value` with every `$NAME` and `${NAME}` from the environment; `KeyError` where one is not set."""
 
     def found(match: re.Match[str]) -> str:
         name = match[1] or match[2]
         if not environment.get(name):
-            raise wrong(f"the environment variable {name} is not set")
+            raise KeyError(name)
         return environment[name]
 
     return _VARIABLE.sub(found, value)
@@ -104,10 +119,9 @@ def is_loopback(host: str) -> bool:
         return host == "localhost"
 
 
-def _split(value: Any, info: ValidationInfo) -> tuple[str, str, str, dict[str, list[str]]]:
-    """The expanded URL, its scheme, host and query; host is empty when it is no URL."""
-    environment = (info.context or {}).get("environment", {})
-    url = expand(_text(value), environment).strip()
+def _split(value: Any) -> tuple[str, str, str, dict[str, list[str]]]:
+    """The URL, its scheme, host and query; host is empty when it is no URL."""
+    url = _text(value).strip()
     try:
         parts = urlsplit(url)
         _ = parts.port
@@ -118,31 +132,30 @@ def _split(value: Any, info: ValidationInfo) -> tuple[str, str, str, dict[str, l
     return url, parts.scheme, parts.hostname or "", parse_qs(parts.query)
 
 
-def _rpc(value: Any, info: ValidationInfo) -> SecretStr:
-    url, scheme, host, _ = _split(value, info)
+def _rpc(value: Any) -> SecretStr:
+    url, scheme, host, _ = _split(value)
     if scheme not in ("http", "https") or not host:
         raise wrong("expected an http:// or https:// URL")
     return SecretStr(url)
 
 
-def _hook(value: Any, info: ValidationInfo) -> SecretStr:
-    url, scheme, host, _ = _split(value, info)
+def _hook(value: Any) -> SecretStr:
+    url, scheme, host, _ = _split(value)
     if not host or not (scheme == "https" or (scheme == "http" and is_loopback(host))):
         raise wrong("expected an https:// URL (http:// is accepted on loopback only)")
     return SecretStr(url)
 
 
-def _smtp(value: Any, info: ValidationInfo) -> SecretStr:
-    url, scheme, host, query = _split(value, info)
+def _smtp(value: Any) -> SecretStr:
+    url, scheme, host, query = _split(value)
     encrypted = scheme == "smtps" or (scheme == "smtp" and query.get("starttls") == ["true"])
     if not host or not (encrypted or (scheme == "smtp" and is_loopback(host))):
         raise wrong("expected an smtps URL, or an smtp URL with starttls=true (without it on loopback only)")
     return SecretStr(url)
 
 
-def _database(value: Any, info: ValidationInfo) -> SecretStr:
-    environment = (info.context or {}).get("environment", {})
-    url = expand(_text(value), environment).strip()
+def _database(value: Any) -> SecretStr:
+    url = _text(value).strip()
     if not re.match(r"(sqlite:///|postgresql(\+[a-z0-9]+)?://)", url):
         raise wrong("expected a sqlite or postgresql URL")
     return SecretStr(url)
@@ -152,9 +165,10 @@ def _one_or_many(value: Any) -> Any:
     return [value] if isinstance(value, str) else value
 
 
-AddressField = Annotated[Address, BeforeValidator(_address)]
+AddressField = Annotated[Address, BeforeValidator(address)]
 Seconds = Annotated[int, BeforeValidator(_duration)]
 Bound = Annotated[Decimal, BeforeValidator(_bound)]
+Share = Annotated[Decimal, BeforeValidator(_share)]
 Name = Annotated[str, BeforeValidator(_name)]
 Words = Annotated[str, BeforeValidator(_words)]
 Label = Annotated[str, BeforeValidator(_label)]

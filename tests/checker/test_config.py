@@ -72,6 +72,16 @@ MISTAKES = [
         "venues[0].comet: unknown key",
     ),
     (
+        "mistyped key, no text",
+        CHAIN + VENUE + "pool_address_provider = 12",
+        "venues[0].pool_address_provider: unknown key",
+    ),
+    (
+        "mistyped key, a list",
+        CHAIN + VENUE + f'pool_addresses_provider = "{A}"\nnmae = ["core"]',
+        "venues[0].nmae: unknown key",
+    ),
+    (
         "venue's name",
         CHAIN + VENUE + f'name = "a b"\npool_addresses_provider = "{A}"',
         "venues[0].name: expected a short name",
@@ -100,6 +110,16 @@ MISTAKES = [
     ("bound is true", "[bands]\nwarning = { drop = true }", "bands.warning.drop: expected a number"),
     ("bound is nan", "[bands]\nwarning = { drop = nan }", "bands.warning.drop: expected a number"),
     ("bound is negative", "[bands]\ndanger = { hours = -1 }", "bands.danger.hours: expected a number"),
+    (
+        "drop in percent",
+        "[bands]\nwarning = { drop = 20 }",
+        "bands.warning.drop: expected a number from 0 to 1",
+    ),
+    (
+        "drop above one",
+        WALLET + "[wallets.bands]\ndanger = { drop = 1.01 }",
+        "wallets[0].bands.danger.drop: expected a number from 0 to 1, a share: 0.20 is 20 %",
+    ),
     ("unknown band", "[bands]\npanic = { drop = 1 }", "bands.panic: unknown key"),
     (
         "wallet's unknown bound",
@@ -229,6 +249,117 @@ def test_everything_of_the_interface_is_accepted(tmp_path: Path) -> None:
     shown = repr(config) + str(config.document)
     assert "sesame" not in shown
     assert "s3cr3t" not in shown
+
+
+VARIABLES = """
+[chains.local]
+rpc = "http://127.0.0.1:1"
+max_head_age = "$AGE"
+[[venues]]
+chain = "$CHAIN"
+protocol = "aave-${KIND}"
+name = "$NAME"
+pool_addresses_provider = "$PROVIDER"
+[[wallets]]
+label = "${WHO}'s"
+addresses = ["$OWNER", "0x$REST"]
+[[wallets]]
+label = "b"
+addresses = "$OWNER"
+[factors]
+WETH = "$RISK"
+[alerts]
+repeat_after = "$AGE"
+[[alerts.channels]]
+type = "$TYPE"
+smtp = "smtps://h"
+from = "$SENDER"
+to = ["$SENDER"]
+min_band = "$BAND"
+"""
+ENVIRONMENT = {
+    "AGE": "6h",
+    "CHAIN": "local",
+    "KIND": "v3",
+    "NAME": "core",
+    "PROVIDER": A,
+    "WHO": "ann",
+    "OWNER": A,
+    "REST": B[2:],
+    "RISK": "ETH",
+    "TYPE": "email",
+    "SENDER": "risk@example.org",
+    "BAND": "danger",
+}
+
+
+def test_variables_are_taken_from_the_environment_anywhere(tmp_path: Path) -> None:
+    path = tmp_path / "c.toml"
+    path.write_text(VARIABLES)
+    config = load_config(path, environment=ENVIRONMENT)
+    (chain,) = config.chains
+    assert (chain.max_head_age_s, chain.venues[0].protocol, chain.venues[0].name) == (
+        21600,
+        "aave-v3",
+        "core",
+    )
+    assert chain.venues[0].addresses == {"pool_addresses_provider": A}
+    assert [(w.label, w.addresses) for w in config.wallets] == [("ann's", (A, B)), ("b", (A,))]
+    assert config.factors_by_symbol == {"WETH": "ETH"}
+    assert config.document.alerts.channels[0].min_band == "danger"
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "says"),
+    [
+        ("AGE", "s3cr3t", "chains.local.max_head_age: expected a time"),
+        ("CHAIN", "s3cr3t", "venues[0].chain: no chain '$CHAIN' is configured"),
+        ("KIND", "s3cr3t", "venues[0].protocol: no protocol 'aave-${KIND}'; there are "),
+        ("NAME", "s3cr3t!", "venues[0].name: expected a short name"),
+        ("PROVIDER", BAD_CHECKSUM, "venues[0].pool_addresses_provider: what $PROVIDER holds is no address"),
+        ("PROVIDER", "s3cr3t", "venues[0].pool_addresses_provider: what $PROVIDER holds is no address"),
+        ("REST", BAD_CHECKSUM[2:], "wallets[0].addresses[1]: what $REST holds is no address"),
+        ("OWNER", BAD_CHECKSUM, "wallets[0].addresses[0]: what $OWNER holds is no address"),
+        ("WHO", "s3cr3t\n", "wallets[0].label: expected 1 to 100 printable"),
+        ("RISK", "s3cr3t\nx", "factors.WETH: expected 1 to 100 printable"),
+        ("TYPE", "s3cr3t", "alerts.channels[0]: unknown type"),
+        ("BAND", "s3cr3t", "alerts.channels[0].min_band: should be"),
+        *((name, "", "the environment variable {name} is not set") for name in ENVIRONMENT),
+    ],
+)
+def test_a_variable_with_a_mistake_is_told_by_its_name(
+    tmp_path: Path, name: str, value: str, says: str
+) -> None:
+    path = tmp_path / "c.toml"
+    path.write_text(VARIABLES)
+    with pytest.raises(ConfigError) as raised:
+        load_config(path, environment={**ENVIRONMENT, name: value})
+    assert says.replace("{name}", name) in str(raised.value)
+    assert not value or value.strip() not in str(raised.value)
+
+
+def test_a_label_from_the_environment_is_not_repeated_in_an_error(tmp_path: Path) -> None:
+    path = tmp_path / "c.toml"
+    path.write_text(WALLET.replace("treasury", "$WHO") + WALLET.replace("treasury", "$WHO"))
+    with pytest.raises(ConfigError, match=r'wallets\[1\]\.label: "\$WHO" is the label of another'):
+        load_config(path, environment={"WHO": "s3cr3t"})
+
+
+def test_an_address_that_is_all_of_one_entry_has_its_label_and_bands(tmp_path: Path) -> None:
+    path = tmp_path / "c.toml"
+    bands = "[wallets.bands]\nwarning = { drop = 0.5 }\n"
+    other = f'[[wallets]]\nlabel = "pair"\naddresses = ["{B}", "{A}"]\n'
+    path.write_text(WALLET + bands + other)
+    config = load_config(path)
+    (found,) = config.select([A.lower()])
+    assert (found.label, found.addresses, found.bands.warning.drop) == ("treasury", (A,), Decimal("0.5"))
+    assert config.select([A, "treasury"]) == (found,)
+    # The first of several addresses is not the entry: that would be a wallet with accounts not asked for.
+    (single,) = config.select([B])
+    assert (single.label, single.addresses, single.bands) == (None, (B,), config.bands)
+    # Which of two entries is meant cannot be known.
+    path.write_text(WALLET + bands + WALLET.replace("treasury", "again"))
+    assert load_config(path).select([A])[0].label is None
 
 
 def test_an_empty_variable_is_not_set(tmp_path: Path) -> None:
