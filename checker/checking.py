@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 
 from chain.rpc import Settings
 from checker.config import Config
-from checker.snapshot import BlockChoice, ChainReading, read_chains
+from checker.snapshot import TAGS, BlockChoice, ChainReading, read_chains
 from checker.venues import book_of
 from checker.wallet_view import Report, wallet_view
 from margin.errors import ConfigError
 from protocols.deployments import books
 
+_NUMBER = re.compile(r"[0-9]{1,20}")
+_HASH = re.compile(r"0x[0-9a-fA-F]{64}")
 Say = Callable[[str, int, int], None]
 """Told what is being done and how far it is: text, done, total (0 when not known)."""
 
@@ -38,7 +41,9 @@ def check(
     if not chosen:
         where = config.source or "configuration"
         raise ConfigError(where, "no wallet: name an address, or add [[wallets]]")
-    choice = BlockChoice.parse([block] if isinstance(block, str) else block, [c.name for c in config.chains])
+    blocks = [block] if isinstance(block, str) else block
+    _refuse_bad_blocks(blocks)
+    choice = BlockChoice.parse(blocks, [chain.name for chain in config.chains])
     owners = list(dict.fromkeys(address for wallet in chosen for address in wallet.addresses))
     readings = read_chains(config, owners, choice, lambda text: say(text, 0, 0), patience)
     views = []
@@ -51,6 +56,20 @@ def check(
         warnings=tuple(_warnings(config, readings)),
         requests=sum(reading.requests for reading in readings),
     )
+
+
+def _refuse_bad_blocks(values: Sequence[str]) -> None:
+    """What no chain has to be asked for: a choice that is none, and two for one chain."""
+    chains: set[str] = set()
+    for value in values:
+        chain, _, spec = value.rpartition("=")
+        if chain and chain in chains:
+            raise ConfigError("--block", f"given twice for {chain[:80]!a}")
+        chains.add(chain)
+        if spec not in TAGS and not (
+            _HASH.fullmatch(spec) or (_NUMBER.fullmatch(spec) and int(spec) < 2**64)
+        ):
+            raise ConfigError("--block", f"{spec[:80]!a} is not latest, safe, finalized, a number or a hash")
 
 
 def _warnings(config: Config, readings: Sequence[ChainReading]) -> list[str]:

@@ -225,6 +225,29 @@ def test_what_would_surprise_is_said_on_stderr(run: Run, world: World, config: P
     assert run("check", "edge", "--json", "--quiet", "--config", config).err == ""
 
 
+@pytest.mark.parametrize(
+    ("blocks", "says"),
+    [
+        (["local=1", "local=2"], "given twice for 'local'"),
+        (["local=1", "local=1"], "given twice for 'local'"),
+        (["newest"], "'newest' is not latest, safe, finalized, a number or a hash"),
+        (["local=newest"], "'newest' is not latest"),
+        (["-1"], "'-1' is not latest"),
+        ([""], "'' is not latest"),
+        (["0x12"], "'0x12' is not latest"),
+        ([str(2**64)], f"'{2**64}' is not latest"),
+        (["other=1"], "no chain 'other' is configured"),
+    ],
+)
+def test_a_bad_block_is_found_before_anything_is_read(
+    run: Run, config: Path, proxy: FaultProxy, world: World, blocks: list[str], says: str
+) -> None:
+    config.write_text(world.config_text().replace(world.anvil.url, proxy.url))
+    options = [f"--block={block}" for block in blocks]
+    assert run("check", "edge", "--config", config, *options).complaint.startswith(f"--block: {says}")
+    assert proxy.posts == 0
+
+
 def test_a_broken_pipe_is_no_error(config: Path) -> None:
     process = subprocess.Popen(
         [*COMMAND, "check", "--json", "--config", str(config)],
