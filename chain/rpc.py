@@ -150,10 +150,12 @@ class Rpc:
                 except ChainUnreadable as failure:
                     unread = failure.unread
             for at in missing:
-                # What an endpoint said about this very ask tells more than the failure of them all.
+                # What an endpoint said about this very ask tells more than the failure of them all,
+                # but for a block that is not there: that is true when all of them say so.
                 own = answers[at]
                 if isinstance(own, Again):
-                    answers[at] = unread if own is _NEVER else Unread(own.reason, own.detail)
+                    of_all = own is _NEVER or own.reason is Reason.BLOCK_NOT_FOUND
+                    answers[at] = unread if of_all else Unread(own.reason, own.detail)
         return answers
 
     def attempt(self, task: Callable[[Turn], T], *, splittable: bool = False) -> T:

@@ -2,20 +2,29 @@
 
 from __future__ import annotations
 
+import contextlib
+import queue
+import threading
+import time
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import FIRST_EXCEPTION, Future, wait
 from dataclasses import dataclass, field
 from typing import Any
 
+from chain.abi import AbiError
 from chain.block import pin, still_canonical
 from chain.reader import Reader
 from chain.rpc import Rpc, Settings
 from checker.config import Chain, Config
-from checker.venues import Place, places
+from checker.venues import Place, places, refuse_doubles, refuse_namesakes
 from margin.basics import Address, BlockRef, Reason, Unread
 from margin.errors import ChainUnreadable, ConfigError, ReadError, VenueError
-from protocols.base import Book
+from protocols.base import Book, Failed
 
+_MOST_THREADS = 32
+"""Chains asked at once."""
+_MOST_PATIENCE_S = 70.0
+"""A node that does not answer is told within 75 seconds, whatever is to be read."""
 TAGS = ("latest", "safe", "finalized")
 Say = Callable[[str], None]
 """Told what is being done, for a person who waits."""
@@ -89,11 +98,23 @@ def read_chains(
     if not config.chains:
         raise ConfigError(config.source or "configuration", "no chain: add [chains.NAME] or --rpc CHAIN=URL")
 
-    def read(chain: Chain) -> ChainReading:
-        with Rpc.open(chain.name, chain.urls, chain.chain_id, patience) as rpc:
-            return _read_chain(rpc, chain, config, owners, blocks.of(chain.name), say)
+    for chain in config.chains:
+        refuse_doubles(chain)
+    end = time.monotonic() + _patience_s(owners)
+    left_alone = threading.Event()
 
-    readings = _side_by_side(read, config.chains)
+    def tell(text: str) -> None:
+        if not left_alone.is_set():
+            say(text)
+
+    def read(chain: Chain) -> ChainReading:
+        with (
+            Rpc.open(chain.name, chain.urls, chain.chain_id, patience) as rpc,
+            rpc.within(end - time.monotonic()),
+        ):
+            return _read_chain(rpc, chain, config, owners, blocks.of(chain.name), tell)
+
+    readings = _side_by_side(read, config.chains, left_alone)
     if not any(reading.venues or reading.unread for reading in readings):
         known = ", ".join(f"{r.chain} (chain id {r.block.chain_id})" for r in readings if r.block)
         raise ConfigError(
@@ -102,90 +123,156 @@ def read_chains(
     return readings
 
 
-def _side_by_side(task: Callable[[Chain], ChainReading], chains: Sequence[Chain]) -> tuple[ChainReading, ...]:
-    """The task for every chain at once; raises the first failure in the chains' order.
+def _side_by_side(
+    task: Callable[[Chain], ChainReading], chains: Sequence[Chain], left_alone: threading.Event
+) -> tuple[ChainReading, ...]:
+    """The task for every chain at once; raises the first failure without waiting for the other chains.
 
-    Ctrl-C does not wait for a thread that waits for a silent node.
+    Neither that nor Ctrl-C waits for a thread that waits for a silent node, not even at the program's
+    end: `left_alone` is set then, and what such a thread still does is nobody's concern.
     """
-    pool = ThreadPoolExecutor(min(8, len(chains)))
+    waiting: queue.SimpleQueue[tuple[Chain, Future[ChainReading]]] = queue.SimpleQueue()
+    futures: list[Future[ChainReading]] = []
+    for chain in chains:
+        futures.append(Future())
+        waiting.put((chain, futures[-1]))
+
+    def work() -> None:
+        with contextlib.suppress(queue.Empty):
+            while not left_alone.is_set():
+                chain, future = waiting.get_nowait()
+                try:
+                    future.set_result(task(chain))
+                except BaseException as error:  # noqa: BLE001 - raised again where the result is wanted
+                    future.set_exception(error)
+
     try:
-        futures = [pool.submit(task, chain) for chain in chains]
+        for _ in range(min(_MOST_THREADS, len(chains))):
+            threading.Thread(target=work, daemon=True).start()
+        done = wait(futures, return_when=FIRST_EXCEPTION).done
+        for future in futures:
+            if future in done:
+                future.result()
         return tuple(future.result() for future in futures)
     finally:
-        pool.shutdown(wait=False, cancel_futures=True)
+        left_alone.set()
 
 
 def _read_chain(
     rpc: Rpc, chain: Chain, config: Config, owners: Sequence[Address], spec: str, say: Say
 ) -> ChainReading:
     known = places(chain, chain.chain_id, config)
-    with rpc.within(_patience_s(owners)):
-        # Once more when the block was replaced while it was read.
-        for _ in range(2):
-            say(f"{chain.name}: finding block {spec}")
-            try:
-                block = pin(rpc, spec, max_head_age_s=chain.max_head_age_s)
-            except ChainUnreadable as failure:
-                _refuse_mistakes(chain, spec, failure.unread)
-                return _nothing(chain.name, known, failure.unread, rpc.requests)
-            known = places(chain, block.chain_id, config)
-            reader = Reader(rpc, block)
-            venues = tuple(
-                VenueReading(place, _read_venue(place, reader, owners, spec, say)) for place in known
-            )
-            try:
-                if _names_hash(spec) or still_canonical(rpc, block):
-                    return ChainReading(chain.name, block, venues, None, rpc.requests)
-            except ChainUnreadable as failure:
-                return _nothing(chain.name, known, failure.unread, rpc.requests)
-        replaced = Unread(Reason.BLOCK_NOT_FOUND, "the pinned block was replaced while it was read, twice")
-        return _nothing(chain.name, known, replaced, rpc.requests)
+    # Once more when the block was replaced while it was read.
+    for is_first in (True, False):
+        say(f"{chain.name}: finding block {spec}")
+        try:
+            block = pin(rpc, spec, max_head_age_s=chain.max_head_age_s)
+        except ChainUnreadable as failure:
+            if is_first:
+                _refuse_mistakes(rpc, chain, spec, failure.unread)
+            return _nothing(chain.name, known, failure.unread, rpc.requests)
+        refuse_namesakes(chain, block.chain_id)
+        known = places(chain, block.chain_id, config)
+        reader = Reader(rpc, block)
+        venues = tuple(
+            VenueReading(place, _read_venue(place, reader, owners, say, blame=is_first and spec not in TAGS))
+            for place in known
+        )
+        try:
+            if _names_hash(spec) or still_canonical(rpc, block):
+                return ChainReading(chain.name, block, venues, None, rpc.requests)
+        except ChainUnreadable as failure:
+            return _nothing(chain.name, known, failure.unread, rpc.requests)
+    replaced = Unread(Reason.BLOCK_NOT_FOUND, "the pinned block was replaced while it was read, twice")
+    return _nothing(chain.name, known, replaced, rpc.requests)
 
 
 def _patience_s(owners: Sequence[Address]) -> float:
-    """How long one chain may take, all in all."""
-    return 60.0 + len(owners) / 20
+    """How long all chains together may take."""
+    return min(60.0 + len(owners) / 20, _MOST_PATIENCE_S)
 
 
 def _names_hash(spec: str) -> bool:
     return spec.startswith("0x")
 
 
-def _refuse_mistakes(chain: Chain, spec: str, unread: Unread) -> None:
-    """Failures of the very first question that are the user's to mend."""
-    if unread.reason is Reason.WRONG_CHAIN:
+def _refuse_mistakes(rpc: Rpc, chain: Chain, spec: str, unread: Unread) -> None:
+    """Failures of the very first question that are the user's to mend.
+
+    A chain that was right once, at any endpoint, is configured as it should be: the line is at fault.
+    """
+    if unread.reason is Reason.WRONG_CHAIN and not rpc.chain_proven:
         raise ConfigError(f"{chain.where}.chain_id", unread.detail)
     if unread.reason is Reason.BLOCK_NOT_FOUND and spec != "latest":
         raise ConfigError("--block", unread.detail)
 
 
 def _read_venue(
-    place: Place, reader: Reader, owners: Sequence[Address], spec: str, say: Say
+    place: Place, reader: Reader, owners: Sequence[Address], say: Say, *, blame: bool
 ) -> Book[Any] | Unread:
+    """`blame`: that the node never had the block's state is the user's to mend, who named the block."""
     say(f"{place.id}: reading {len(owners)} owners at block {reader.block.number}")
     try:
-        book = place.adapter.open(reader, place.config).read(reader, owners)
-    except VenueError as error:
-        return _not_there(place, reader, error)
+        book = _opened_and_read(place, reader, owners)
+        if isinstance(book, VenueError):
+            return _second_opinion(place, reader, owners, book)
+        if not reader.proven and _disagrees(book):
+            # Two answers may have come under each other's name: our figures and the protocol's own
+            # are believed to differ when they do so twice.
+            again = _opened_and_read(place, reader, owners)
+            return _doubted(again) if isinstance(again, VenueError) else again
     except ReadError as failure:
-        if failure.unread.reason is Reason.BLOCK_NOT_FOUND and spec not in TAGS:
+        if blame and failure.unread.reason is Reason.BLOCK_NOT_FOUND and not reader.has_state:
             raise ConfigError("--block", f"the node has no state of block {reader.block.number}") from None
         return failure.unread
     return book
 
 
-def _not_there(place: Place, reader: Reader, error: VenueError) -> Unread:
-    """A venue that is not what it should be: the user's mistake, unless the node itself cannot be trusted.
-
-    A node that garbles its answers makes any contract look wrong, so it is asked something plain first.
-    """
+def _opened_and_read(place: Place, reader: Reader, owners: Sequence[Address]) -> Book[Any] | VenueError:
     try:
-        still_canonical(reader.rpc, reader.block)
-    except ChainUnreadable as failure:
-        return failure.unread
+        return place.adapter.open(reader, place.config).read(reader, owners)
+    except VenueError as error:
+        return error
+    except AbiError as error:
+        # What one contract said is no argument for the next call.
+        return VenueError(place.config.where, f"its contracts' answers do not fit each other: {error}")
+
+
+def _second_opinion(
+    place: Place, reader: Reader, owners: Sequence[Address], first: VenueError
+) -> Book[Any] | Unread:
+    """A venue that is not what it should be: the user's mistake, if it looks exactly so once more.
+
+    A node that garbles its answers makes any contract look wrong, so it is asked something plain
+    first, and then for everything again. Raises `ConfigError`, and `ReadError` as any reading.
+    """
+    still_canonical(reader.rpc, reader.block)
+    codes = reader.code(list(place.config.addresses.values()))
+    for code in codes:
+        if isinstance(code, Unread):
+            return code
+    second = _opened_and_read(place, reader, owners)
+    if not isinstance(second, VenueError):
+        return second
+    if second.problem != first.problem:
+        return _doubted(first)
     if place.is_users:
-        raise ConfigError(place.config.where, error.problem) from None
-    return Unread(Reason.UNSUPPORTED, error.problem)
+        raise ConfigError(place.config.where, first.problem)
+    return Unread(Reason.UNSUPPORTED, first.problem)
+
+
+def _doubted(error: VenueError) -> Unread:
+    return Unread(Reason.MALFORMED, f"{error.problem}; asked once more, the node told something else")
+
+
+def _disagrees(book: Book[Any]) -> bool:
+    """Whether our figures and the protocol's own view differ anywhere."""
+    return any(
+        book.venue.audit(account).agrees is False
+        for accounts in book.accounts.values()
+        for account in accounts
+        if not isinstance(account, Failed)
+    )
 
 
 def _nothing(chain: str, known: Sequence[Place], unread: Unread, requests: int) -> ChainReading:

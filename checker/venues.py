@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from checker.config import Chain, Config
+from checker.config import Chain, Config, VenueEntry
 from margin.basics import Address
 from margin.errors import ConfigError
 from protocols.base import Adapter, VenueConfig
-from protocols.deployments import ChainBook, books
+from protocols.deployments import ChainBook, Deployment, books
 from protocols.registry import adapters
 
 
@@ -37,26 +37,76 @@ def book_of(chain: Chain, chain_id: int | None) -> ChainBook | None:
 def places(chain: Chain, chain_id: int | None, config: Config) -> tuple[Place, ...]:
     """The venues of a chain, in a fixed order: the address book's, then the user's as they stand.
 
-    A venue of the user's with the addresses of one in the book stands for it, so that nothing is
-    counted twice. Raises `ConfigError` when two different venues have one id.
+    A venue of the user's with the addresses of one in the book, or with its id, stands for it, so
+    that nothing is counted twice; `refuse_namesakes` says where the latter is a mistake.
     """
-    book = book_of(chain, chain_id)
-    factors = _factors(book, config)
+    factors = _factors(book_of(chain, chain_id), config)
+    own_ids = [_id(chain, entry) for entry in chain.venues]
     found = []
-    if book is not None:
-        own = [(entry.protocol, dict(entry.addresses)) for entry in chain.venues]
-        for known in book.venues:
-            if known.protocol in adapters() and (known.protocol, dict(known.addresses)) not in own:
-                id_ = f"{chain.name}/{known.protocol}/{known.name}"
-                venue = VenueConfig(id_, known.addresses, known.where, factors)
-                found.append(Place(adapters()[known.protocol], venue, is_users=False))
+    for known in _of_book(chain, chain_id):
+        id_ = f"{chain.name}/{known.protocol}/{known.name}"
+        if id_ not in own_ids:
+            venue = VenueConfig(id_, known.addresses, known.where, factors)
+            found.append(Place(adapters()[known.protocol], venue, is_users=False))
     for entry in chain.venues:
-        id_ = "/".join(part for part in (chain.name, entry.protocol, entry.name) if part)
-        if any(place.id == id_ for place in found):
-            raise ConfigError(entry.where, f"there is another venue {id_}: give this one a name of its own")
-        venue = VenueConfig(id_, entry.addresses, entry.where, factors)
+        venue = VenueConfig(_id(chain, entry), entry.addresses, entry.where, factors)
         found.append(Place(adapters()[entry.protocol], venue, is_users=True))
     return tuple(found)
+
+
+def refuse_doubles(chain: Chain) -> None:
+    """Raises `ConfigError` where two of the user's venues have one id, or are one and the same."""
+    for at, entry in enumerate(chain.venues):
+        for other in chain.venues[:at]:
+            if (entry.protocol, dict(entry.addresses)) == (other.protocol, dict(other.addresses)):
+                first_key = next(iter(entry.addresses), "protocol")
+                said = f"the same venue as {_table(other)}: it would be counted twice"
+                raise ConfigError(_key(entry, first_key), said)
+            if _id(chain, entry) == _id(chain, other):
+                raise _namesake(chain, entry)
+
+
+def refuse_namesakes(chain: Chain, chain_id: int) -> None:
+    """Raises `ConfigError` where a venue of the user's has the id of another one in the address book.
+
+    Only for a chain whose id was proven: which book applies is not known before.
+    """
+    taken = [f"{chain.name}/{known.protocol}/{known.name}" for known in _of_book(chain, chain_id)]
+    for entry in chain.venues:
+        if _id(chain, entry) in taken:
+            raise _namesake(chain, entry)
+
+
+def _of_book(chain: Chain, chain_id: int | None) -> list[Deployment]:
+    """The address book's venues that can be read, without those that the user names too."""
+    book = book_of(chain, chain_id)
+    own = [(entry.protocol, dict(entry.addresses)) for entry in chain.venues]
+    return [
+        known
+        for known in (book.venues if book is not None else ())
+        if known.protocol in adapters() and (known.protocol, dict(known.addresses)) not in own
+    ]
+
+
+def _id(chain: Chain, entry: VenueEntry) -> str:
+    return "/".join(part for part in (chain.name, entry.protocol, entry.name) if part)
+
+
+def _namesake(chain: Chain, entry: VenueEntry) -> ConfigError:
+    said = f"there is another venue {_id(chain, entry)}: give this one a name of its own"
+    return ConfigError(_key(entry, "name"), said)
+
+
+def _table(entry: VenueEntry) -> str:
+    """File and table of a venue, whose `where` may name its only address as well."""
+    table = entry.where
+    for key in entry.addresses:
+        table = table.removesuffix(f".{key}")
+    return table
+
+
+def _key(entry: VenueEntry, key: str) -> str:
+    return f"{_table(entry)}.{key}"
 
 
 def _factors(book: ChainBook | None, config: Config) -> dict[Address, str]:
