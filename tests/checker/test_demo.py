@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -40,6 +41,7 @@ def kept() -> Iterator[str]:
     ended = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True, timeout=300)
     yield ended.stdout
     os.kill(int(re.findall(r"to end it +kill (\d+)", ended.stdout)[0]), signal.SIGTERM)
+    shutil.rmtree(Path(re.findall(r"config file +(\S+)", ended.stdout)[0]).parent)
 
 
 def test_what_is_kept_can_be_checked(kept: str, run: Run) -> None:
@@ -54,8 +56,6 @@ def test_what_is_kept_can_be_checked(kept: str, run: Run) -> None:
     # The proofs were taken back: the figures are still those that were shown.
     (price,) = set(re.findall(r"✓ WETH at \$([\d,.]+): goes through", kept))
     assert f"WETH ≤ ${price} " in run("check", "edge", "--config", path).out
-    Path(path).unlink()
-    Path(path).parent.rmdir()
 
 
 def test_a_failed_demo_leaves_nothing_behind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
