@@ -186,7 +186,7 @@ def test_a_wallets_own_bands(run: Run, config: Path, world: World) -> None:
 
     assert band("comfortable", "{}") == "ok"
     assert band("comfortable", "{ warning = { health_factor = 3 } }") == "warning"
-    assert band("comfortable", "{ danger = { drop = 1 } }") == "danger"
+    assert band("emode_loop", "{ danger = { drop = 1 } }") == "danger"
     assert (
         band(
             "edge", "{ warning = { drop = 0, health_factor = 1 }, danger = { drop = 0, health_factor = 1 } }"
