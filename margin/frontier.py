@@ -27,8 +27,10 @@ LOWEST_SHOCK_WAD = -WAD
 """A factor cannot fall by 100 % or more …"""
 HIGHEST_SHOCK_WAD = 100 * WAD
 """… and is not followed to +10 000 % or beyond."""
-BUDGET = 100_000
-"""Exact verdicts one search may take before it gives up as `Undecided`."""
+BUDGET = 30_000
+"""Exact verdicts one search may take before it gives up as `Undecided`: below a second. Some hundreds
+are usual; what needs more is an account whose collateral and debt hang on one feed and cancel to
+within roundings, so that every tick of a long way could be the first."""
 
 
 @dataclass(frozen=True, slots=True)
