@@ -18,6 +18,8 @@ from protocols.base import Failed
 
 Answer = tuple[Any, ...] | Unread
 M = TypeVar("M", bound=Market)
+LAST_EMODE = 255
+"""E-modes are numbered by 8 bits."""
 
 
 def read_accounts(
@@ -50,7 +52,7 @@ def read_accounts(
             strict=True,
         )
     )
-    modes = sorted({mode for head in heads if (mode := _emode_id(head))})
+    modes = sorted({mode for head in heads if 0 < (mode := _emode_id(head)) <= LAST_EMODE})
     market, broken_modes = _read_emodes(market, reader, modes, quotes)
 
     accounts: dict[Address, list[AaveAccount | Failed]] = {}
@@ -115,6 +117,8 @@ def _account(
             return _because(answer)
     read = [answer for answer in (*head, *debts) if not isinstance(answer, Unread)]
     (configuration,), (emode,), reported = read[:3]
+    if emode > LAST_EMODE:
+        return Unread(Reason.MALFORMED, f"the pool gives {str(emode)[:20]} for an e-mode")
     supplies = {r.id: row[0] for r, row in zip(reserves, read[3 : len(head)], strict=True)}
     owed = iter(read[len(head) :])
     variable: dict[int, int] = {}
