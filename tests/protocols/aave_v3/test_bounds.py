@@ -7,15 +7,30 @@ from contextlib import contextmanager
 from dataclasses import replace
 from fractions import Fraction
 
+import pytest
 from hypothesis import assume, event, given
 from hypothesis import strategies as st
 
+from margin.account import AccountKey
+from margin.basics import ZERO_ADDRESS, Address, BlockRef
 from margin.errors import Undecided
 from margin.frontier import factor_edge, feed_edge, first_liquidatable, time_edge
-from margin.prices import Prices
-from margin.units import BPS, WAD, wad_div_half_up
+from margin.prices import Feed, FeedKey, Prices
+from margin.units import BPS, RAY, WAD, wad_div_half_up
+from margin.verdict import Verdict
 from protocols.aave_v3.linear import compare
-from tests.protocols.aave_v3.states import NOW, YEAR_S, State, states
+from protocols.aave_v3.rules import ALL_RULES, Rules
+from protocols.aave_v3.state import (
+    AaveAccount,
+    Configuration,
+    Oracle,
+    Position,
+    Quote,
+    Reported,
+    Reserve,
+)
+from protocols.aave_v3.venue import Market
+from tests.protocols.aave_v3.states import FACTORS, NOW, YEAR_S, State, address, states
 
 SHARES = st.fractions(0, 1)
 
@@ -192,3 +207,74 @@ def test_the_requirement_is_the_smallest_support_that_is_healthy(debt: int, trun
     scale = 1 if truncated else BPS
     assert wad_div_half_up(least, debt) // scale >= WAD
     assert wad_div_half_up(least - 1, debt) // scale < WAD
+
+
+def far_apart(rules: Rules) -> State:
+    """A million tokens on each of two feeds against a debt on a third, balances that no unit divides."""
+    reserves = {}
+    for i in range(3):
+        configuration = Configuration(8_000, 8_000, 10_500, 6, True, False, False, 1_000, 0, 0, True)
+        reserves[i] = Reserve(
+            id=i,
+            token=address(100 + i),
+            symbol=f"T{i}",
+            a_token=address(200 + i),
+            stable_debt_token=address(300 + i),
+            variable_debt_token=address(400 + i),
+            configuration=configuration,
+            liquidity_index_ray=RAY + 12_345,
+            liquidity_rate_ray=RAY // 20,
+            variable_index_ray=RAY + 67_890,
+            variable_rate_ray=RAY // 10,
+            updated_at=NOW - 1_000,
+            grace_until=0,
+            quote=Quote(FeedKey(address(500 + i))),
+        )
+    keys = [FeedKey(address(500 + i)) for i in range(3)]
+    feeds = {key: Feed(key, Address(key), "T", 10**8, 8, FACTORS[i], None) for i, key in enumerate(keys)}
+    market = Market(
+        id="test/aave-v3",
+        block=BlockRef("test", 1, 1, "0x" + "0" * 64, NOW),
+        pool=address(1),
+        oracle=Oracle(address(2), ZERO_ADDRESS, 10**8, ZERO_ADDRESS),
+        revision=rules.revisions[0],
+        rules=rules,
+        reserves=reserves,
+        emodes={},
+        feeds=feeds,
+        prices=Prices(dict.fromkeys(keys, 10**8)),
+        sentinel=None,
+    )
+    owner = address(9)
+    positions = tuple(
+        Position(i, 10**12 + 7 if i < 2 else 0, 10**12 + 7 if i == 2 else 0, None) for i in range(3)
+    )
+    account = AaveAccount(AccountKey(market.id, owner, owner), 0b011010, 0, positions, Reported(0, 0, 0, 0))
+    return State(market, account)
+
+
+@pytest.mark.parametrize("rules", ALL_RULES, ids=lambda rules: rules.name)
+@pytest.mark.parametrize("ticks", [(-10, 40, 0), (40, 0, 10), (-10, 40, -3), (0, 40, 30)])
+def test_a_price_that_rounds_down_early_is_allowed_for(rules: Rules, ticks: tuple[int, ...]) -> None:
+    """On the way the margin really falls below both ends, by about a tick of a whole balance."""
+    market, account = (state := far_apart(rules)).market, state.account
+
+    def at(step: int) -> Verdict:
+        moves = zip(market.prices, ticks, strict=True)
+        return market.verdict(
+            account, Prices({key: market.prices[key] + move * step // 97 for key, move in moves})
+        )
+
+    margins = [at(step).margin_raw for step in range(98)]
+    assert min(margins) >= market.least_margin(at(0), at(97))
+    if ticks == (-10, 40, 0):
+        assert min(margins) < min(margins[0], margins[-1]) - 10**5
+
+
+@pytest.mark.parametrize("rules", ALL_RULES, ids=lambda rules: rules.name)
+@pytest.mark.parametrize("length", [2, 3, 60, 61])
+def test_a_balance_that_grows_in_jumps_is_allowed_for(rules: Rules, length: int) -> None:
+    market, account = (state := far_apart(rules)).market, state.account
+    for start in range(NOW, NOW + 40):
+        verdicts = [market.verdict(account, None, at) for at in range(start, start + length + 1)]
+        assert min(v.margin_raw for v in verdicts) >= market.least_margin(verdicts[0], verdicts[-1])
