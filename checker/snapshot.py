@@ -18,7 +18,7 @@ from chain.rpc import Rpc, Settings
 from checker.config import Chain, Config
 from checker.venues import Place, places, refuse_doubles, refuse_namesakes
 from margin.basics import Address, BlockRef, Reason, Unread
-from margin.errors import ChainUnreadable, ConfigError, ReadError, VenueError
+from margin.errors import ChainUnreadable, ConfigError, CrossmarginError, ReadError, VenueError
 from protocols.base import Book, Failed
 
 _MOST_THREADS = 32
@@ -143,8 +143,11 @@ def _side_by_side(
                 chain, future = waiting.get_nowait()
                 try:
                     future.set_result(task(chain))
-                except BaseException as error:  # noqa: BLE001 - raised again where the result is wanted
+                except CrossmarginError as error:
                     future.set_exception(error)
+                except BaseException as error:
+                    future.set_exception(error)
+                    raise
 
     try:
         for _ in range(min(_MOST_THREADS, len(chains))):
