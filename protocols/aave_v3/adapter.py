@@ -82,7 +82,15 @@ class AaveV3:
 
     protocol = "aave-v3"
     address_keys = (PROVIDER,)
-    verified = (Verified("genuine contracts", "v3.0.2, v3.2", "2026-11-23"),)
+    verified = (
+        Verified("genuine contracts", "v3.0.2 and v3.2, as their registries ship them", "2026-11-23"),
+        Verified(
+            "genuine contracts",
+            "v3.1 e627c742, v3.3 5431379f, v3.4 d7a64127, v3.5 6138e1fd, v3.6 5a230ec8, v3.7 fd1fbd91, "
+            "built from aave-dao/aave-v3-origin",
+            "2026-11-23",
+        ),
+    )
 
     def open(self, reader: Reader, config: VenueConfig) -> AaveVenue:
         """The pool behind the addresses provider, at the reader's block."""

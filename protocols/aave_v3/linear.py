@@ -47,6 +47,7 @@ class Line:
             collateral=self.collateral_raw * price // self.unit,
             debt=debt_value(self.debt_raw, price, self.unit),
             threshold_bps=self.threshold_bps,
+            feed=int.from_bytes((self.feed or "").encode(), "big"),
             price=price,
             collateral_tick=self.collateral_raw // self.unit + 1,
             debt_tick=self.debt_raw // self.unit + 1,
@@ -65,6 +66,8 @@ class Terms(NamedTuple):
     collateral: int
     debt: int
     threshold_bps: int
+    feed: int
+    """The feed's key as a number, to tell feeds apart."""
     price: int
     collateral_tick: int
     """What one raw unit of price is worth, rounded up."""
@@ -135,11 +138,11 @@ def _smooth_bound(a: Verdict, b: Verdict, truncated_average: bool) -> int:
 def _noise(rows: Sequence[tuple[Terms, Terms]], *, at_one_time: bool) -> tuple[list[int], list[int]]:
     """Per line by how much collateral and debt can lie off the chord between the two ends.
 
-    Where all prices that move are one and the same, that price is itself the way from one end to
-    the other, and its rounding moves nothing off the line. A value only rises or only falls
+    Where one feed alone moves, its answer is itself the way from one end to the other, and its
+    rounding moves nothing off the line. A value only rises or only falls
     between the ends, so one that is the same at both never moved.
     """
-    moved = {(one.price, two.price) for one, two in rows if one.price != two.price}
+    moved = {one.feed for one, two in rows if one.price != two.price}
     on_collateral, on_debt = [], []
     for one, two in rows:
         if not at_one_time:

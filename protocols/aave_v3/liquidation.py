@@ -35,6 +35,8 @@ class Liquidation:
 
     collateral: int
     debt: int
+    cover_raw: int
+    """What to send as `debtToCover`: can be more than is repaid, so that no crumb of collateral stays."""
     repay_raw: int
     seize_raw: int
     """What the liquidator receives, the protocol fee already taken off."""
@@ -173,7 +175,9 @@ def liquidate(
     )
     if not _burns_debt(market, by_id[debt], owed_raw if wiped else repay_raw, at):
         return Refusal(collateral, debt, "dust: too little to repay for this collateral")
-    return Liquidation(collateral, debt, repay_raw, gross_raw - fee_raw, fee_raw, bonus_bps, max_repay_raw)
+    return Liquidation(
+        collateral, debt, debt_to_cover_raw, repay_raw, gross_raw - fee_raw, fee_raw, bonus_bps, max_repay_raw
+    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -108,7 +108,7 @@ class Genuine:
             venue.reserves[pair[0]].symbol,
             venue.reserves[pair[1]].symbol,
             account.key.owner,
-            call.repay_raw if isinstance(call, Liquidation) else UINT256_MAX,
+            call.cover_raw if isinstance(call, Liquidation) else UINT256_MAX,
             receive_a_token=True,
             at=at,
             prices=answers(venue, prices),

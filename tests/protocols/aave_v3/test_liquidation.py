@@ -210,7 +210,7 @@ def test_a_smaller_call_goes_through_where_the_largest_leaves_dust(empty: Genuin
             assert isinstance(most, Liquidation)
             whole = market.try_liquidate(symbol, "USDC", DEBTOR, receive_a_token=True)
             assert (whole is None) == (market.core.version.revision < 7)
-            for cover, goes in ((most.repay_raw, True), (most.repay_raw + 1, whole is None)):
+            for cover, goes in ((most.cover_raw, True), (most.repay_raw + 1, whole is None)):
                 said = market.try_liquidate(symbol, "USDC", DEBTOR, cover, receive_a_token=True)
                 assert (said is None) == goes
                 assert isinstance(liquidate(venue, account, *pair, cover), Liquidation) == goes
