@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import importlib
 import pkgutil
+from collections import Counter
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
@@ -23,6 +24,9 @@ from localnet.anvil import Anvil
 from margin.basics import Address
 from margin.prices import Prices
 from protocols.base import Book, Failed, Venue
+
+SEARCHES: Counter[str] = Counter()
+"""Exact searches of the subject under test, and how many of them gave up `undecided`."""
 
 
 @dataclass(frozen=True)

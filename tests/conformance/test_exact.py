@@ -14,7 +14,7 @@ from margin.frontier import HORIZON_S, factor_edge, feed_edge, time_edge
 from margin.prices import Prices
 from margin.units import WAD
 from protocols.base import Venue
-from tests.conformance.subject import Subject, answers, read_one
+from tests.conformance.subject import SEARCHES, Subject, answers, read_one
 
 RANDOM_STATES = settings(suppress_health_check=list(HealthCheck))
 EDGE_STATES = settings(RANDOM_STATES, max_examples=max(1, settings().max_examples // 5))
@@ -68,10 +68,11 @@ def living(subject: Subject, data: st.DataObject) -> tuple[Venue[Any], Any]:
 
 def decided(search: Callable[[], T]) -> T | Undecided:
     """What a search finds. One that gives up says so, and the account is then shown as unknown."""
+    SEARCHES["all"] += 1
     try:
         return search()
     except Undecided as gave_up:
-        event("undecided")
+        SEARCHES["undecided"] += 1
         return gave_up
 
 
