@@ -1,0 +1,132 @@
+"""A whole book: every account of a venue as one sparse table of raw words, the same for all protocols.
+
+A *cell* is one word of one account: a balance, a flag word, a mode. What the cells mean is the
+adapter's; which cells there are is found from events (`Tracked.touched`), read in bulk at one block
+(`Tracked.read_cells`), kept exactly, and turned into floats only to screen (`Tracked.screen`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol, Self, TypeVar
+
+import numpy as np
+import numpy.typing as npt
+
+from chain.logs import Log, LogFilter
+from chain.reader import Reader
+from margin.basics import Address, Unread
+from margin.prices import Prices
+from margin.screen import Floats, Screen
+from protocols.base import Failed, Venue
+
+A = TypeVar("A")
+Index = npt.NDArray[np.int32]
+Words = npt.NDArray[np.uint8]
+"""Shape (cells, 32): big-endian words."""
+Holding = tuple[bytes, int]
+"""An account's id in bytes (an address, a market id and an address, …) and a part of it (the adapter's number)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Touched:
+    """What a range of blocks did to a venue."""
+
+    holdings: frozenset[Holding] = frozenset()
+    """Cells that may have changed or come into being; every cell of such an account is read again."""
+    venue: bool = False
+    """Something that all accounts depend on may have changed: open the venue again."""
+
+
+@dataclass(frozen=True, slots=True)
+class CellsRead:
+    """Answers to a bulk read of cells."""
+
+    words: Words
+    """Zero where not read: then the cell stands in `unread`."""
+    unread: Mapping[int, Unread] = field(default_factory=dict)
+    """By position of the cell asked for."""
+
+
+@dataclass(frozen=True, slots=True)
+class Total:
+    """What the chain says exists of one kind of holding, to be compared with the sum over the book."""
+
+    token: Address
+    """The underlying."""
+    symbol: str
+    kind: str
+    """`supply` or `debt`, in the protocol's own scaled units; `stable` for stable-rate principal."""
+    part: int
+    """The part of the accounts that adds up to it."""
+    chain_raw: int
+    exact: bool = True
+    """False where the protocol's own total drifts from the sum of its accounts."""
+
+
+class Cells(Protocol):
+    """The table as an adapter sees it: one entry a cell, rows are accounts."""
+
+    @property
+    def ids(self) -> Sequence[bytes]:
+        """Account ids by row."""
+
+    @property
+    def row(self) -> Index:
+        """Per cell its account."""
+
+    @property
+    def part(self) -> Index:
+        """Per cell which part of the account it is."""
+
+    @property
+    def words(self) -> Words:
+        """Per cell its word."""
+
+
+class Tracked(Venue[A], Protocol[A]):
+    """A venue whose whole book can be found, read and followed."""
+
+    def history(self) -> LogFilter:
+        """The events that name every holding there ever was."""
+
+    def watched(self) -> LogFilter:
+        """Contracts whose events can change anything that was read, prices and the clock aside."""
+
+    def touched(self, logs: Iterable[Log]) -> Touched:
+        """What these events changed; an event of a watched contract that is not known changes the venue."""
+
+    def at_block(self, reader: Reader) -> Self:
+        """The same venue at the reader's block: prices and clocks read again, nothing else.
+
+        Right only where no event of `watched` lies between. Raises `ReadError`.
+        """
+
+    @property
+    def common_parts(self) -> tuple[int, ...]:
+        """Parts that are read of every account, whatever its events say."""
+
+    def read_cells(self, reader: Reader, ids: Sequence[bytes], row: Index, part: Index) -> CellsRead:
+        """The words of these cells in bulk, at the reader's block; `row` points into `ids`."""
+
+    def implied(self, cells: Cells) -> tuple[Index, Index]:
+        """Rows and parts of cells that the words read so far say must exist too (flags of a reserve)."""
+
+    def account_of(self, id_: bytes, words: Mapping[int, int]) -> A | Failed | None:
+        """The account that these words (by part) describe; `None` when it holds nothing."""
+
+    def with_modes(self, reader: Reader, cells: Cells) -> Self:
+        """The venue with whatever the accounts need that is shared by some of them (e-modes)."""
+
+    def screen(self, cells: Cells) -> Screen:
+        """The cells in floats; one entry a cell, in the same order."""
+
+    def unit_values(self, prices: Prices | None = None, at: int | None = None) -> Floats:
+        """What each term of the screen is worth, in the scale of the verdict; today unless told otherwise."""
+
+    def face_unit(self) -> float:
+        """What to divide a face value by to have it in units of the numeraire (`value_raw`)."""
+
+    def totals(self, reader: Reader) -> tuple[Total, ...]:
+        """What the chain says exists. Raises `ReadError`."""
