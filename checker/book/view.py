@@ -111,7 +111,7 @@ class Scan:
     block: BlockRef
     completeness: Completeness
     accounts: tuple[ScannedAccount, ...]
-    """The riskiest first: ascending health factor, unread ones first of all, those without debt last."""
+    """The riskiest first: ascending health factor; then those that could not be read; those without debt last."""
     curve: tuple[CurvePoint, ...]
     effort: Effort
     warnings: tuple[str, ...]
