@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from checker.bands import Band
+from checker.bands import EXIT_CODE, Band, worst
 from margin.basics import Address, BlockRef, Unread
+
+NEARLY = 99.99999999
+"""The largest percentage of a book that is not complete: so much is never rounded up to 100."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +36,24 @@ class ScannedAccount:
     unread: Unread | None
 
 
+def by_risk(account: ScannedAccount) -> tuple[int, float, str]:
+    """The order of a book: ascending health factor, then what could not be read, then those without debt."""
+    if account.health_factor is not None:
+        return 0, account.health_factor, account.account
+    return (2 if account.unread is None else 1), 0.0, account.account
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """One kind of holding of one reserve of which the book has not what the chain says exists."""
+
+    symbol: str
+    kind: str
+    """`supply`, `debt` or `stable debt`."""
+    book_raw: int
+    chain_raw: int
+
+
 @dataclass(frozen=True, slots=True)
 class ReserveTotal:
     """What the accounts found add up to, against what the chain says exists: scaled units."""
@@ -44,11 +67,35 @@ class ReserveTotal:
     book_stable_raw: int | None
     """Stable-rate principal; `None` where there is no such debt in this version."""
     chain_stable_raw: int | None
+    stable_is_exact: bool = True
+    """False where the protocol's own total drifts from its accounts' principals: it is not compared then."""
 
     @property
     def percent(self) -> float:
         """The smaller share found, 100.0 only where nothing is missing (and nothing is too much)."""
-        raise NotImplementedError
+        return min((_percent(each.book_raw, each.chain_raw) for each in self.differences), default=100.0)
+
+    @property
+    def differences(self) -> tuple[Difference, ...]:
+        """What is missing, or too much; none where the book is complete."""
+        return tuple(
+            Difference(self.symbol, kind, book_raw, chain_raw)
+            for kind, book_raw, chain_raw in self._compared()
+            if book_raw != chain_raw
+        )
+
+    def _compared(self) -> Iterator[tuple[str, int, int]]:
+        yield "supply", self.book_supply_raw, self.chain_supply_raw
+        yield "debt", self.book_debt_raw, self.chain_debt_raw
+        if self.stable_is_exact:
+            # A side that is not known is no zero, but nothing has been proven to be there either.
+            yield "stable debt", self.book_stable_raw or 0, self.chain_stable_raw or 0
+
+
+def _percent(book_raw: int, chain_raw: int) -> float:
+    """The share found of two totals that differ: below 100 also where the book has too much."""
+    low, high = sorted((book_raw, chain_raw))
+    return min(100 * low / high, NEARLY)
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +112,28 @@ class Completeness:
     @property
     def is_complete(self) -> bool:
         """To the unit, in every reserve."""
-        return self.percent == 100.0
+        return not self.differences
+
+    @property
+    def differences(self) -> tuple[Difference, ...]:
+        """What is missing, or too much, over all reserves."""
+        return tuple(each for reserve in self.reserves for each in reserve.differences)
+
+
+@dataclass(frozen=True, slots=True)
+class BandTotal:
+    """The accounts of one band together."""
+
+    band: Band
+    accounts: int
+    collateral_usd: float | None
+    """`None` where it is not known of one of them."""
+    debt_usd: float | None
+
+
+def _sum(values: Sequence[float | None]) -> float | None:
+    known = [value for value in values if value is not None]
+    return math.fsum(known) if len(known) == len(values) else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +179,7 @@ class Scan:
     block: BlockRef
     completeness: Completeness
     accounts: tuple[ScannedAccount, ...]
-    """The riskiest first: ascending health factor; then those that could not be read; those without debt last."""
+    """The riskiest first, as `by_risk` orders them: without debt last."""
     curve: tuple[CurvePoint, ...]
     effort: Effort
     warnings: tuple[str, ...]
@@ -119,4 +187,40 @@ class Scan:
     @property
     def exit_code(self) -> int:
         """As `check`: 2 liquidatable, 3 unread or incomplete, 1 warning or danger, 0 ok."""
-        raise NotImplementedError
+        band = worst(account.band for account in self.accounts)
+        if self.liquidatable:
+            band = Band.LIQUIDATABLE
+        elif self.unread or not self.completeness.is_complete:
+            band = worst((band, Band.UNKNOWN))
+        return EXIT_CODE[band]
+
+    @property
+    def liquidatable(self) -> int:
+        """How many accounts meet the protocol's test, also where nobody can liquidate them now."""
+        return sum(account.liquidatable is True for account in self.accounts)
+
+    @property
+    def unread(self) -> tuple[ScannedAccount, ...]:
+        """The accounts that could not be read or decided."""
+        return tuple(account for account in self.accounts if account.unread is not None)
+
+    @property
+    def disagreements(self) -> tuple[ScannedAccount, ...]:
+        """The accounts of which the protocol's own view says something else; a matter for alarm."""
+        return tuple(account for account in self.accounts if account.agrees is False)
+
+    @property
+    def bands(self) -> tuple[BandTotal, ...]:
+        """The bands that have accounts, the worst first."""
+        found: dict[Band, list[ScannedAccount]] = {}
+        for account in self.accounts:
+            found.setdefault(account.band, []).append(account)
+        return tuple(
+            BandTotal(
+                band,
+                len(accounts),
+                _sum([account.collateral_usd for account in accounts]),
+                _sum([account.debt_usd for account in accounts]),
+            )
+            for band, accounts in sorted(found.items(), reverse=True)
+        )
