@@ -1,0 +1,146 @@
+"""The cells of a book in memory: sorted columns, words kept as they were read."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+
+import numpy as np
+import numpy.typing as npt
+
+from margin.basics import Unread
+from protocols.book import CellsRead, Holding, Index, Words
+
+_PART_BITS = 24
+"""Parts are numbered below 2**24, so that a row and a part fit one sortable integer."""
+
+
+class Table:
+    """See `protocols.book.Cells`. Rows stand in the order in which accounts were found, cells by (row, part)."""
+
+    def __init__(self) -> None:
+        self._ids: list[bytes] = []
+        self._rows: dict[bytes, int] = {}
+        self._order = np.zeros(0, np.int64)
+        self._row: Index = np.zeros(0, np.int32)
+        self._part: Index = np.zeros(0, np.int32)
+        self._words: Words = np.zeros((0, 32), np.uint8)
+        self.unread: dict[int, dict[int, Unread]] = {}
+        """By row and part what could not be read; such an account's words say nothing."""
+
+    @property
+    def ids(self) -> Sequence[bytes]:
+        """Account ids by row."""
+        return self._ids
+
+    @property
+    def row(self) -> Index:
+        """Per cell its account, ascending."""
+        return self._row
+
+    @property
+    def part(self) -> Index:
+        """Per cell its part, ascending inside an account."""
+        return self._part
+
+    @property
+    def words(self) -> Words:
+        """Per cell its word."""
+        return self._words
+
+    @property
+    def bytes_per_account(self) -> int:
+        """What the table holds of an account on average: columns, id, and the entry that finds it."""
+        columns = self._order.nbytes + self._row.nbytes + self._part.nbytes + self._words.nbytes
+        a_bytes, an_entry = 33 + (len(self._ids[0]) if self._ids else 0), 104
+        return columns // max(1, len(self._ids)) + a_bytes + an_entry + 8
+
+    def rows_of(self, ids: Iterable[bytes]) -> list[int]:
+        """The rows of those that are known."""
+        return [self._rows[id_] for id_ in ids if id_ in self._rows]
+
+    def add(self, holdings: Iterable[Holding], common: Sequence[int]) -> None:
+        """Makes a cell for each holding that has none, and `common` ones for each account that is new."""
+        row, part = [], []
+        for id_, each in holdings:
+            at = self._rows.get(id_)
+            if at is None:
+                at = self._rows[id_] = len(self._ids)
+                self._ids.append(id_)
+                row += [at] * len(common)
+                part += common
+            row.append(at)
+            part.append(each)
+        self.add_cells(np.array(row, np.int32), np.array(part, np.int32))
+
+    def add_cells(self, row: Index, part: Index) -> int:
+        """The same by row; how many were new. Their words are zero until read."""
+        wanted = np.unique(_joined(row, part))
+        fresh = wanted[~np.isin(wanted, self._order, assume_unique=True)]
+        if fresh.size:
+            at = np.searchsorted(self._order, fresh)
+            self._order = np.insert(self._order, at, fresh)
+            self._row = (self._order >> _PART_BITS).astype(np.int32)
+            self._part = (self._order & ((1 << _PART_BITS) - 1)).astype(np.int32)
+            self._words = np.insert(self._words, at, np.zeros((fresh.size, 32), np.uint8), axis=0)
+        return int(fresh.size)
+
+    def cells_of(self, rows: Collection[int]) -> npt.NDArray[np.intp]:
+        """Places of every cell of these accounts."""
+        wanted = np.array(sorted(rows), np.int32)
+        starts = np.searchsorted(self._row, wanted, side="left")
+        ends = np.searchsorted(self._row, wanted, side="right")
+        ranges = [np.arange(start, end) for start, end in zip(starts, ends, strict=True)]
+        return np.concatenate(ranges) if ranges else np.zeros(0, np.intp)
+
+    def places_of(self, row: Index, part: Index) -> npt.NDArray[np.intp]:
+        """Places of cells that exist."""
+        return np.searchsorted(self._order, _joined(row, part))
+
+    def put(self, places: npt.NDArray[np.intp], read: CellsRead) -> None:
+        """Keeps what was read for the cells at these places."""
+        self._words[places] = read.words
+        if self.unread:
+            for row, part in zip(self._row[places].tolist(), self._part[places].tolist(), strict=True):
+                missing = self.unread.get(row)
+                if missing is not None:
+                    missing.pop(part, None)
+                    if not missing:
+                        del self.unread[row]
+        for at, why in read.unread.items():
+            place = places[at]
+            self.unread.setdefault(int(self._row[place]), {})[int(self._part[place])] = why
+
+    def accounts(self, rows: Collection[int] | None = None) -> Iterator[tuple[int, Mapping[int, int]]]:
+        """Rows with their words by part; all of them, or these in ascending order."""
+        if rows is None:
+            starts = np.searchsorted(self._row, np.arange(len(self._ids) + 1)).tolist()
+            chosen: Iterable[tuple[int, int, int]] = zip(
+                range(len(self._ids)), starts[:-1], starts[1:], strict=True
+            )
+        else:
+            wanted = sorted(rows)
+            first = np.searchsorted(self._row, wanted, side="left").tolist()
+            last = np.searchsorted(self._row, wanted, side="right").tolist()
+            chosen = zip(wanted, first, last, strict=True)
+        raw, part = memoryview(self._words.reshape(-1)), self._part
+        for row, start, end in chosen:
+            parts = part[start:end].tolist()
+            yield (
+                row,
+                {
+                    each: int.from_bytes(raw[32 * at : 32 * at + 32], "big")
+                    for at, each in zip(range(start, end), parts, strict=True)
+                },
+            )
+
+    def sum_of(self, part: int) -> int:
+        """The sum over all accounts of the lower half of a part's words, to the unit."""
+        mine = np.ascontiguousarray(self._words[self._part == part][:, 16:]).view(">u4").astype(np.uint64)
+        total = 0
+        for limb in mine.sum(axis=0, dtype=np.uint64).tolist():
+            total = (total << 32) + limb
+        return total
+
+
+def _joined(row: Index, part: Index) -> npt.NDArray[np.int64]:
+    return row.astype(np.int64) << _PART_BITS | part
