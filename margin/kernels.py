@@ -18,6 +18,7 @@ def sweep(
     weight: Floats,
     unit_values: Floats,
     doubt: Floats,
+    slack: Floats,
     floor: float,
     span: tuple[int, int, int, int],
     positive: Floats,
@@ -49,7 +50,7 @@ def sweep(
             plus += value
         if not value > 0.0:
             minus -= value
-        off += abs(value) * doubt[t]
+        off += abs(value) * doubt[t] + slack[t]
         k += 1
     if low < high:
         positive[at], negative[at], error[at] = plus, minus, off
@@ -65,6 +66,7 @@ def add(
     weight: Floats,
     unit_values: Floats,
     doubt: Floats,
+    slack: Floats,
     span: tuple[int, int],
     positive: Floats,
     negative: Floats,
@@ -78,7 +80,7 @@ def add(
             positive[at] += value
         if not value > 0.0:
             negative[at] -= value
-        error[at] += abs(value) * doubt[t]
+        error[at] += abs(value) * doubt[t] + slack[t]
 
 
 @njit(nogil=True, cache=True)

@@ -61,6 +61,8 @@ class Screen:
     """What the exact margin may differ by on top of that, in any account."""
     always_exact: Flags
     """Per account: its figures are not linear in the terms, so that only the exact verdict counts."""
+    slack: float = 0.0
+    """Units of its term that every entry may be off by: amounts are whole."""
     most: int = field(init=False)
     """The most entries that one account has."""
 
@@ -77,8 +79,8 @@ class Screen:
         if entries and int(self.term.max()) >= self.terms:
             raise ValueError(f"term: names a term outside of 0 to {self.terms - 1}")
         # Written so that what is not a number is refused too.
-        if not (self.floor >= 0 and bool((self.doubt >= 0).all())):
-            raise ValueError("doubt, floor: an error is a number that is not negative")
+        if not (self.floor >= 0 and self.slack >= 0 and bool((self.doubt >= 0).all())):
+            raise ValueError("doubt, slack, floor: an error is a number that is not negative")
         most = int(np.bincount(self.row, minlength=1).max()) if entries else 0
         object.__setattr__(self, "most", most)
 
@@ -121,14 +123,15 @@ def reprice(screen: Screen, unit_values: Floats) -> Repriced:
     """
     share = (2 * screen.most + 16) * HALF_ULP
     doubt = (screen.doubt + share) * (1 + share)
-    return Repriced(
-        *_summed(screen, screen.weight, unit_values, doubt, screen.floor * (1 + share) + SMALLEST)
-    )
+    slack = np.abs(unit_values) * (screen.slack * (1 + share)) if screen.slack else np.zeros(screen.terms)
+    floor = screen.floor * (1 + share) + SMALLEST
+    return Repriced(*_summed(screen, screen.weight, unit_values, doubt, slack, floor))
 
 
 def at_face(screen: Screen, unit_values: Floats) -> tuple[Floats, Floats]:
     """Collateral and debt of every account at face value; no number where a unit value of theirs is none."""
-    positive, negative, _ = _summed(screen, screen.face, unit_values, np.zeros(screen.terms), 0.0)
+    nothing = np.zeros(screen.terms)
+    positive, negative, _ = _summed(screen, screen.face, unit_values, nothing, nothing, 0.0)
     return positive, negative
 
 
@@ -150,13 +153,13 @@ def threads_for(entries: int) -> int:
 
 
 def _summed(
-    screen: Screen, weight: Floats, unit_values: Floats, doubt: Floats, floor: float
+    screen: Screen, weight: Floats, unit_values: Floats, doubt: Floats, slack: Floats, floor: float
 ) -> tuple[Floats, Floats, Floats]:
     """Per account its positive values, its negative ones, and the floor plus all values times their doubt."""
     from margin.kernels import add, sweep
 
     _expect("unit_values", unit_values, screen.terms, np.float64)
-    columns = screen.row, screen.term, weight, unit_values, doubt
+    columns = screen.row, screen.term, weight, unit_values, doubt, slack
     sums = np.empty(screen.rows), np.empty(screen.rows), np.empty(screen.rows)
     spans = _spans(screen)
     ends = in_threads(lambda span: sweep(*columns, floor, span, *sums), spans)

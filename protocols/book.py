@@ -26,7 +26,7 @@ Index = npt.NDArray[np.int32]
 Words = npt.NDArray[np.uint8]
 """Shape (cells, 32): big-endian words."""
 Holding = tuple[bytes, int]
-"""An account's id in bytes (an address, a market id and an address, …) and a part of it (the adapter's number)."""
+"""An account's id in bytes (an address, a market id and an address, …) and the adapter's number of a part."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,8 +125,8 @@ class Tracked(Venue[A], Protocol[A]):
     def unit_values(self, prices: Prices | None = None, at: int | None = None) -> Floats:
         """What each term of the screen is worth, in the scale of the verdict; today unless told otherwise."""
 
-    def face_unit(self) -> float:
-        """What to divide a face value by to have it in units of the numeraire (`value_raw`)."""
+    def with_views(self, reader: Reader, accounts: Sequence[A]) -> list[A | Failed]:
+        """The same accounts with the protocol's own view of each at the reader's block, for `audit`."""
 
     def totals(self, reader: Reader) -> tuple[Total, ...]:
         """What the chain says exists. Raises `ReadError`."""

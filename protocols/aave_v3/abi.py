@@ -11,6 +11,7 @@ from chain.abi import Function
 # PoolAddressesProvider
 GET_POOL = Function("getPool()", "address")
 GET_PRICE_ORACLE = Function("getPriceOracle()", "address")
+GET_POOL_CONFIGURATOR = Function("getPoolConfigurator()", "address")
 GET_PRICE_ORACLE_SENTINEL = Function("getPriceOracleSentinel()", "address")
 
 # Pool
@@ -61,7 +62,10 @@ LATEST_ROUND_DATA = Function("latestRoundData()", "uint80,int256,uint256,uint256
 
 # Tokens
 SCALED_BALANCE_OF = Function("scaledBalanceOf(address)", "uint256")
+SCALED_TOTAL_SUPPLY = Function("scaledTotalSupply()", "uint256")
 BALANCE_OF = Function("balanceOf(address)", "uint256")
+GET_SUPPLY_DATA = Function("getSupplyData()", "uint256,uint256,uint256,uint40")
+"""Stable debt token: principal, what is owed, average rate, when last updated."""
 PRINCIPAL_BALANCE_OF = Function("principalBalanceOf(address)", "uint256")
 GET_USER_STABLE_RATE = Function("getUserStableRate(address)", "uint256")
 GET_USER_LAST_UPDATED = Function("getUserLastUpdated(address)", "uint40")

@@ -2,19 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, fields
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, fields, replace
 
+from chain.logs import Log, LogFilter
 from chain.reader import Reader
 from margin.account import AccountKey
-from margin.basics import Address
+from margin.basics import Address, Unread
+from margin.prices import Prices
+from margin.screen import Floats, Screen
 from margin.units import UINT256_MAX
-from protocols.aave_v3 import liquidation
-from protocols.aave_v3.read_accounts import read_accounts
-from protocols.aave_v3.read_market import PROVIDER, Quotes, read_market
+from protocols.aave_v3 import cells as cells_
+from protocols.aave_v3 import events, liquidation, parts
+from protocols.aave_v3.quotes import Quotes
+from protocols.aave_v3.read_accounts import (
+    read_accounts,
+    read_emodes,
+    read_reported,
+    unjudgeable,
+)
+from protocols.aave_v3.read_cells import read_cells
+from protocols.aave_v3.read_market import PROVIDER, read_market, read_prices, read_totals
 from protocols.aave_v3.state import AaveAccount
 from protocols.aave_v3.venue import Market
-from protocols.base import Audit, Book, VenueConfig, Verified
+from protocols.base import Audit, Book, Failed, VenueConfig, Verified
+from protocols.book import Cells, CellsRead, Index, Total, Touched
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +34,10 @@ class AaveVenue(Market):
     """A pool at one block that can read accounts and say what the engine asks of any venue."""
 
     config: VenueConfig
+    broken_modes: Mapping[int, Unread] = field(default_factory=dict)
+    """E-modes that accounts are in and that could not be read."""
+    layouts: dict[tuple[Address, int], bool] = field(default_factory=dict, compare=False, repr=False)
+    """What is known of the storage of the contracts (see `read_cells`); shared with the same venue later."""
 
     def read(self, reader: Reader, owners: Sequence[Address]) -> Book[AaveAccount]:
         """The account of each owner, in bulk; see `read_accounts`."""
@@ -39,6 +55,8 @@ class AaveVenue(Market):
         """Ours against `getUserAccountData`: collateral, debt, average threshold and health factor."""
         ours = self.verdict(account)
         said = account.reported
+        if said is None:
+            return Audit({}, None)
         health = UINT256_MAX if ours.health_factor_wad is None else ours.health_factor_wad
         return Audit(
             reported={
@@ -52,7 +70,9 @@ class AaveVenue(Market):
         )
 
     def reported_liquidatable(self, account: AaveAccount) -> bool:
-        """Whether the pool's own view puts the account below the edge."""
+        """Whether the pool's own view puts the account below the edge; ours where it was not asked."""
+        if account.reported is None:
+            return self.verdict(account).liquidatable
         return account.reported.health_factor_wad < 10**18
 
     def blocked(self, account: AaveAccount) -> str | None:
@@ -75,6 +95,72 @@ class AaveVenue(Market):
                 yield f"{reserve.symbol} is frozen"
             if not configuration.ltv_bps and account.uses_as_collateral(reserve.id):
                 yield f"{reserve.symbol} has zero LTV"
+
+    # The whole book: see `protocols.book.Tracked`
+
+    def history(self) -> LogFilter:
+        """See `events.history`."""
+        return events.history(self)
+
+    def watched(self) -> LogFilter:
+        """See `events.watched`."""
+        return events.watched(self, self.config.addresses[PROVIDER])
+
+    def touched(self, logs: Iterable[Log]) -> Touched:
+        """See `events.touched`."""
+        return events.touched(self, logs)
+
+    def at_block(self, reader: Reader) -> AaveVenue:
+        """Prices and sentinel read again; reserves stand as their last events left them."""
+        return read_prices(self, reader, self.config)
+
+    @property
+    def common_parts(self) -> tuple[int, ...]:
+        """Flags and e-mode."""
+        return parts.COMMON
+
+    def read_cells(self, reader: Reader, ids: Sequence[bytes], row: Index, part: Index) -> CellsRead:
+        """See `read_cells`."""
+        return read_cells(self, reader, ids, row, part, self.layouts)
+
+    def implied(self, cells: Cells) -> tuple[Index, Index]:
+        """See `cells.implied`."""
+        return cells_.implied(self, cells)
+
+    def account_of(self, id_: bytes, words: Mapping[int, int]) -> AaveAccount | Failed | None:
+        """See `cells.account_of`; one that cannot be judged says why."""
+        account = cells_.account_of(self, id_, words)
+        if account is None:
+            return None
+        why = unjudgeable(self, account, self.broken_modes)
+        return account if why is None else Failed(account.key, why)
+
+    def with_modes(self, reader: Reader, cells: Cells) -> AaveVenue:
+        """The e-modes that the accounts are in, those not known yet read now."""
+        wanted = {int(mode) for mode in set(cells_.modes(cells).tolist()) - {0}}
+        if wanted <= set(self.emodes):
+            return self
+        quotes = Quotes(reader, self.oracle, self.config, self.feeds)
+        market, broken = read_emodes(self, reader, sorted(wanted), quotes)
+        return replace(market, broken_modes=broken)
+
+    def with_views(self, reader: Reader, accounts: Sequence[AaveAccount]) -> list[AaveAccount | Failed]:
+        """The accounts with `getUserAccountData` beside them."""
+        return read_reported(self, reader, accounts)
+
+    def screen(self, cells: Cells) -> Screen:
+        """See `cells.screen`."""
+        return cells_.screen(self, cells)
+
+    def unit_values(self, prices: Prices | None = None, at: int | None = None) -> Floats:
+        """See `cells.Terms.values`."""
+        return cells_.Terms(self).values(
+            self.prices if prices is None else prices, self.timestamp if at is None else at
+        )
+
+    def totals(self, reader: Reader) -> tuple[Total, ...]:
+        """See `read_totals`."""
+        return read_totals(self, reader, self.config)
 
 
 class AaveV3:

@@ -2,22 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import Any, TypeVar
+from typing import Any
 
 from chain.reader import Call, Reader
 from margin.account import AccountKey
 from margin.basics import ZERO_ADDRESS, Address, Reason, Unread
 from margin.units import RAY
 from protocols.aave_v3 import abi
-from protocols.aave_v3.read_market import Quotes
-from protocols.aave_v3.state import AaveAccount, EMode, Position, Quote, Reported, Reserve, StableDebt
+from protocols.aave_v3.parts import debt_asked_of_token
+from protocols.aave_v3.quotes import M, Quotes, with_mode_prices
+from protocols.aave_v3.state import AaveAccount, EMode, Position, Reported, Reserve, StableDebt
 from protocols.aave_v3.venue import Market
 from protocols.base import Failed
 
 Answer = tuple[Any, ...] | Unread
-M = TypeVar("M", bound=Market)
 LAST_EMODE = 255
 """E-modes are numbered by 8 bits."""
 
@@ -53,14 +53,14 @@ def read_accounts(
         )
     )
     modes = sorted({mode for head in heads if 0 < (mode := _emode_id(head)) <= LAST_EMODE})
-    market, broken_modes = _read_emodes(market, reader, modes, quotes)
+    market, broken_modes = read_emodes(market, reader, modes, quotes)
 
     accounts: dict[Address, list[AaveAccount | Failed]] = {}
     for owner, head in zip(owners, heads, strict=True):
         key = AccountKey(market.id, owner, owner)
         built = _account(market, key, head, borrowed[owner], debts[owner])
         if isinstance(built, AaveAccount) and built.positions:
-            built = _unjudgeable(market, built, broken_modes) or built
+            built = unjudgeable(market, built, broken_modes) or built
         if isinstance(built, Unread):
             accounts[owner] = [Failed(key, built)]
         else:
@@ -87,7 +87,7 @@ def _emode_id(head: Sequence[Answer]) -> int:
 
 def _debt_calls(market: Market, reserve: Reserve, owner: Address) -> list[Call]:
     calls = [Call(reserve.variable_debt_token, abi.SCALED_BALANCE_OF, (owner,))]
-    if _owned_by_token(market, reserve):
+    if debt_asked_of_token(market, reserve):
         calls.append(Call(reserve.variable_debt_token, abi.BALANCE_OF, (owner,)))
     if market.rules.stable_debt:
         calls += [
@@ -96,11 +96,6 @@ def _debt_calls(market: Market, reserve: Reserve, owner: Address) -> list[Call]:
             Call(reserve.stable_debt_token, abi.GET_USER_LAST_UPDATED, (owner,)),
         ]
     return calls
-
-
-def _owned_by_token(market: Market, reserve: Reserve) -> bool:
-    """v3.3 takes the debt of a reserve without virtual accounting from its token's own `balanceOf`."""
-    return market.rules.debt_by_balance_without_virtual and not reserve.configuration.virtual_accounting
 
 
 def _account(
@@ -125,7 +120,7 @@ def _account(
     stable: dict[int, StableDebt] = {}
     for reserve in borrowed:
         (variable[reserve.id],) = next(owed)
-        if _owned_by_token(market, reserve):
+        if debt_asked_of_token(market, reserve):
             (balance,) = next(owed)
             at_index = market.debt_raw(Position(reserve.id, 0, variable[reserve.id], None), market.timestamp)
             if balance != at_index:
@@ -143,8 +138,26 @@ def _account(
             for r in reserves
             if supplies[r.id] or variable.get(r.id) or r.id in stable
         ),
-        reported=Reported(reported[0], reported[1], reported[3], reported[5]),
+        reported=_reported(reported),
     )
+
+
+def read_reported(
+    market: Market, reader: Reader, accounts: Sequence[AaveAccount]
+) -> list[AaveAccount | Failed]:
+    """The accounts with the pool's own view of each, in bulk."""
+    calls = [Call(market.pool, abi.GET_USER_ACCOUNT_DATA, (account.key.owner,)) for account in accounts]
+    found: list[AaveAccount | Failed] = []
+    for account, said in zip(accounts, reader.read(calls), strict=True):
+        if isinstance(said, Unread):
+            found.append(Failed(account.key, _because(said)))
+        else:
+            found.append(replace(account, reported=_reported(said)))
+    return found
+
+
+def _reported(said: tuple[Any, ...]) -> Reported:
+    return Reported(said[0], said[1], said[3], said[5])
 
 
 def _because(answer: Unread) -> Unread:
@@ -154,7 +167,7 @@ def _because(answer: Unread) -> Unread:
     return answer
 
 
-def _unjudgeable(market: Market, account: AaveAccount, broken: dict[int, Unread]) -> Unread | None:
+def unjudgeable(market: Market, account: AaveAccount, broken: Mapping[int, Unread]) -> Unread | None:
     """Why the account's verdict cannot be computed; `None` when it can."""
     if account.emode in broken:
         return broken[account.emode]
@@ -173,9 +186,7 @@ def _unjudgeable(market: Market, account: AaveAccount, broken: dict[int, Unread]
     return None
 
 
-def _read_emodes(
-    market: M, reader: Reader, ids: Sequence[int], quotes: Quotes
-) -> tuple[M, dict[int, Unread]]:
+def read_emodes(market: M, reader: Reader, ids: Sequence[int], quotes: Quotes) -> tuple[M, dict[int, Unread]]:
     """The e-modes with these ids, and those that could not be read."""
     if not ids:
         return market, {}
@@ -200,37 +211,7 @@ def _read_emodes(
             (_, threshold_bps, bonus_bps, raw_source, label) = answers[0][0]
             source, bitmap = raw_source, 0
         emodes[id_] = EMode(id_, _short(label), threshold_bps, bonus_bps, bitmap, source, None)
-    return _with_mode_prices(replace(market, emodes=emodes), quotes), broken
-
-
-def _with_mode_prices(market: M, quotes: Quotes) -> M:
-    """Before v3.2 an e-mode may take its price from an asset of its own."""
-    sources = {
-        mode.price_source: f"e-mode {mode.label}"
-        for mode in market.emodes.values()
-        if mode.price_source != ZERO_ADDRESS
-    }
-    if not sources:
-        return market
-    quoted = quotes.read(sources, _mode_factors(market))
-    emodes = {id_: replace(mode, quote=quoted.get(mode.price_source)) for id_, mode in market.emodes.items()}
-    return replace(market, emodes=emodes, feeds=dict(quotes.feeds), prices=quotes.prices())
-
-
-def _mode_factors(market: Market) -> dict[Address, str]:
-    """A mode's own price source stands for its assets: it loads on their factor where they share one."""
-    found = {}
-    for mode in market.emodes.values():
-        factors = {
-            market.feeds[reserve.quote.feed].base_factor
-            for reserve in market.reserves.values()
-            if reserve.configuration.emode_category == mode.id
-            and isinstance(reserve.quote, Quote)
-            and reserve.quote.feed is not None
-        }
-        if len(factors) == 1:
-            found[mode.price_source] = factors.pop()
-    return found
+    return with_mode_prices(replace(market, emodes=emodes), quotes), broken
 
 
 def _short(label: str) -> str:

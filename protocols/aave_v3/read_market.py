@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 from chain.answers import Garbled, Reverted
 from chain.erc20 import TokenCache
-from chain.oracles import FeedAnswer, read_feeds
 from chain.reader import Call, Reader
 from margin.basics import ZERO_ADDRESS, Address, Reason, Unread
 from margin.errors import ReadError, VenueError
-from margin.prices import Feed, FeedKey, Prices
-from protocols.aave_v3 import abi
+from protocols.aave_v3 import abi, parts
+from protocols.aave_v3.quotes import M, Quotes, with_mode_prices
 from protocols.aave_v3.rules import RULES_BY_REVISION
 from protocols.aave_v3.state import Configuration, Oracle, Quote, Reserve, Sentinel
 from protocols.aave_v3.venue import Market
 from protocols.base import VenueConfig
+from protocols.book import Total
 
 PROVIDER = "pool_addresses_provider"
 
@@ -28,7 +29,7 @@ def read_market(reader: Reader, config: VenueConfig) -> Market:
     `ReadError` when a value that all accounts depend on could not be read.
     """
     provider = config.addresses[PROVIDER]
-    pool, oracle_address, sentinel = _entry_points(reader, config, provider)
+    pool, oracle_address, configurator, sentinel = _entry_points(reader, config, provider)
     head = _strict(
         reader,
         config,
@@ -66,6 +67,7 @@ def read_market(reader: Reader, config: VenueConfig) -> Market:
         id=config.id,
         block=reader.block,
         pool=pool,
+        configurator=configurator,
         oracle=oracle,
         revision=revision,
         rules=rules,
@@ -73,18 +75,67 @@ def read_market(reader: Reader, config: VenueConfig) -> Market:
         emodes={},
         feeds=quotes.feeds,
         prices=quotes.prices(),
-        sentinel=_sentinel(reader, config, sentinel) if rules.sentinel and sentinel else None,
+        sentinel=read_sentinel(reader, config, sentinel) if rules.sentinel and sentinel else None,
+    )
+
+
+def read_prices(market: M, reader: Reader, config: VenueConfig) -> M:
+    """The market at the reader's block, where only prices and clocks have changed since its own."""
+    quotes = Quotes(reader, market.oracle, config)
+    quoted = quotes.read({r.token: r.symbol for r in market.reserves.values()})
+    reserves = {id_: replace(r, quote=quoted[r.token]) for id_, r in market.reserves.items()}
+    sentinel = market.sentinel
+    moved = replace(
+        market,
+        block=reader.block,
+        reserves=reserves,
+        feeds=quotes.feeds,
+        prices=quotes.prices(),
+        sentinel=None if sentinel is None else read_sentinel(reader, config, sentinel.address),
+    )
+    return with_mode_prices(moved, quotes)
+
+
+def read_totals(market: Market, reader: Reader, config: VenueConfig) -> tuple[Total, ...]:
+    """What the tokens say exists of each reserve: scaled supply, scaled debt, stable principal.
+
+    The stable debt token keeps its total at the average rate, and compounds it at every action of
+    anyone, while a borrower's principal stands still until their own: so the sum of principals lies
+    below it wherever two borrow, and the comparison is not exact (StableDebtToken.sol, v3.0.2).
+    """
+    wanted = []
+    for reserve in market.reserves.values():
+        for kind, token, function in (
+            ("supply", reserve.a_token, abi.SCALED_TOTAL_SUPPLY),
+            ("debt", reserve.variable_debt_token, abi.SCALED_TOTAL_SUPPLY),
+            ("stable", reserve.stable_debt_token, abi.GET_SUPPLY_DATA),
+        ):
+            if kind != "stable" or market.rules.stable_debt:
+                wanted.append((reserve, kind, Call(token, function)))
+    answers = _strict(reader, config, [call for _, _, call in wanted])
+    kinds = {"supply": parts.SUPPLY, "debt": parts.DEBT, "stable": parts.STABLE}
+    return tuple(
+        Total(
+            token=reserve.token,
+            symbol=reserve.symbol,
+            kind=kind,
+            part=parts.part_of(reserve.id, kinds[kind]),
+            chain_raw=answer[0],
+            exact=kind != "stable",
+        )
+        for (reserve, kind, _), answer in zip(wanted, answers, strict=True)
     )
 
 
 def _entry_points(
     reader: Reader, config: VenueConfig, provider: Address
-) -> tuple[Address, Address, Address | None]:
-    """Pool, price oracle and sentinel (`None` when there is none) from the addresses provider."""
+) -> tuple[Address, Address, Address, Address | None]:
+    """Pool, price oracle, configurator, and sentinel where there is one."""
     answers = reader.read(
         [
             Call(provider, abi.GET_POOL),
             Call(provider, abi.GET_PRICE_ORACLE),
+            Call(provider, abi.GET_POOL_CONFIGURATOR),
             Call(provider, abi.GET_PRICE_ORACLE_SENTINEL),
         ]
     )
@@ -97,10 +148,10 @@ def _entry_points(
                 raise VenueError(config.where, f"{provider} is not an Aave v3 addresses provider")
             raise ReadError(config.id, answer)
         found.append(answer[0])
-    pool, oracle, sentinel = found
+    pool, oracle, configurator, sentinel = found
     if ZERO_ADDRESS in (pool, oracle):
         raise VenueError(config.id, "the addresses provider names no pool or no price oracle")
-    return pool, oracle, None if sentinel == ZERO_ADDRESS else sentinel
+    return pool, oracle, configurator, None if sentinel == ZERO_ADDRESS else sentinel
 
 
 def _strict(reader: Reader, config: VenueConfig, calls: Sequence[Call]) -> list[tuple[Any, ...]]:
@@ -137,7 +188,7 @@ def _reserve(
     )
 
 
-def _sentinel(reader: Reader, config: VenueConfig, address: Address) -> Sentinel:
+def read_sentinel(reader: Reader, config: VenueConfig, address: Address) -> Sentinel:
     """The sentinel, and which of its feed's two times it counts from: the one that explains its answer.
 
     Where both do, the earlier: then a liquidation counts as possible no later than it is.
@@ -155,105 +206,3 @@ def _sentinel(reader: Reader, config: VenueConfig, address: Address) -> Sentinel
     now, up = reader.block.timestamp, answer == 0
     explaining = [since for since in (started_at, updated_at) if (up and now - since > grace_s) == allowed]
     return Sentinel(address, now, allowed, up, min(explaining, default=None), grace_s)
-
-
-class Quotes:
-    """Where AaveOracle takes each asset's price from, and what those feeds answer.
-
-    Source: AaveOracle.getAssetPrice (aave-v3-core 1.19.3, misc/AaveOracle.sol): the base currency is
-    worth its own unit; else the source's `latestAnswer`, or the fallback oracle's price where there
-    is no source or its answer is not positive. Collects the feeds it meets in `feeds`.
-    """
-
-    def __init__(
-        self,
-        reader: Reader,
-        oracle: Oracle,
-        config: VenueConfig,
-        known: Mapping[FeedKey, Feed] | None = None,
-    ) -> None:
-        self._reader = reader
-        self._oracle = oracle
-        self._config = config
-        self.feeds: dict[FeedKey, Feed] = dict(known or {})
-
-    def prices(self) -> Prices:
-        """The raw answers of all feeds met so far."""
-        return Prices({key: feed.answer_raw for key, feed in self.feeds.items()})
-
-    def read(
-        self, assets: Mapping[Address, str], factors: Mapping[Address, str] | None = None
-    ) -> dict[Address, Quote | Unread]:
-        """The quote of each asset (address → symbol), in bulk; `factors` where the tokens' own do not say."""
-        answers = self._reader.read(
-            [Call(self._oracle.address, abi.GET_ASSET_PRICE, (a,)) for a in assets]
-            + [Call(self._oracle.address, abi.GET_SOURCE_OF_ASSET, (a,)) for a in assets]
-        )
-        prices, sources = answers[: len(assets)], answers[len(assets) :]
-        addresses = {
-            asset: source if isinstance(source, Unread) else source[0]
-            for asset, source in zip(assets, sources, strict=True)
-        }
-        feeds = _distinct(addresses.values())
-        answered = dict(zip(feeds, read_feeds(self._reader, feeds), strict=True))
-        return {
-            asset: self._quote(
-                asset,
-                symbol,
-                price,
-                addresses[asset],
-                answered,
-                (factors or {}).get(asset) or self._config.factor(asset),
-            )
-            for (asset, symbol), price in zip(assets.items(), prices, strict=True)
-        }
-
-    def _quote(
-        self,
-        asset: Address,
-        symbol: str,
-        price: tuple[Any, ...] | Unread,
-        source: Address | Unread,
-        answered: Mapping[Address, FeedAnswer | Unread],
-        factor: str,
-    ) -> Quote | Unread:
-        if asset == self._oracle.base_currency:
-            return Quote(None, self._oracle.base_unit)
-        if isinstance(price, Unread):
-            if price.reason is Reason.REVERTED:
-                return Unread(Reason.ORACLE, f"the oracle has no price for {symbol}")
-            return price
-        if isinstance(source, Unread):
-            return source
-        (price_raw,) = price
-        if price_raw <= 0:
-            return Unread(Reason.ORACLE, f"the oracle's price for {symbol} is zero")
-        answer = answered.get(source)
-        if isinstance(answer, Unread):
-            return answer
-        if answer is not None and answer.answer_raw > 0:
-            if answer.answer_raw != price_raw:
-                return Unread(Reason.ORACLE, f"the oracle's price for {symbol} is not its source's answer")
-            key, address, updated_at = FeedKey(source), source, answer.updated_at
-        else:
-            address, updated_at = self._oracle.fallback, None
-            key = FeedKey(f"{address}/{asset}")
-        known = self.feeds.get(key)
-        names = known.asset.split("+") if known else []
-        self.feeds[key] = Feed(
-            key=key,
-            address=address,
-            asset="+".join(names if symbol in names else [*names, symbol]),
-            answer_raw=price_raw,
-            decimals=len(str(self._oracle.base_unit)) - 1,
-            # A feed shared by reserves loads on the factor of the first of them.
-            base_factor=known.base_factor if known else factor,
-            quote_factor=None,
-            updated_at=updated_at,
-        )
-        return Quote(key)
-
-
-def _distinct(sources: Iterable[Address | Unread]) -> list[Address]:
-    found = dict.fromkeys(s for s in sources if not isinstance(s, Unread) and s != ZERO_ADDRESS)
-    return list(found)

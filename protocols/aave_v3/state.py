@@ -161,7 +161,8 @@ class AaveAccount:
     emode: int
     positions: tuple[Position, ...]
     """By reserve id; only reserves with a balance or a flag."""
-    reported: Reported
+    reported: Reported | None
+    """The pool's own view; `None` where it was not asked (a whole book is read from storage)."""
 
     def borrows(self, reserve: int) -> bool:
         """Whether the borrowing flag of the reserve is set."""

@@ -37,6 +37,8 @@ class Market:
     id: str
     block: BlockRef
     pool: Address
+    configurator: Address
+    """Who changes reserves and e-modes: its events tell of it."""
     oracle: Oracle
     revision: int
     rules: Rules

@@ -45,13 +45,18 @@ def books(draw: st.DrawFn, doubts: st.SearchStrategy[float] | None = None) -> Bo
             entries,
             doubt=draw(st.lists(doubts, min_size=terms, max_size=terms)),
             floor=draw(st.sampled_from([0.0, 4.0, 1e5])),
+            slack=draw(st.sampled_from([0.0, 2.0, 1e4])),
         ),
         np.array(draw(st.lists(NUMBERS, min_size=terms, max_size=terms))),
     )
 
 
 def screen_of(
-    rows: int, entries: Sequence[tuple[int, int, float, float]], doubt: Sequence[float], floor: float = 0.0
+    rows: int,
+    entries: Sequence[tuple[int, int, float, float]],
+    doubt: Sequence[float],
+    floor: float = 0.0,
+    slack: float = 0.0,
 ) -> Screen:
     columns = list(zip(*entries, strict=True)) or [(), (), (), ()]
     return Screen(
@@ -63,6 +68,7 @@ def screen_of(
         doubt=np.array(doubt, np.float64),
         floor=floor,
         always_exact=np.zeros(rows, np.bool_),
+        slack=slack,
     )
 
 
@@ -74,6 +80,7 @@ def exact(book: Book, weights: Floats) -> list[tuple[Fraction, Fraction, Fractio
         value = Fraction(float(weight)) * Fraction(float(book.unit_values[term]))
         found[row][value < 0] += abs(value)
         found[row][2] += abs(value) * Fraction(float(screen.doubt[term]))
+        found[row][2] += Fraction(screen.slack) * abs(Fraction(float(book.unit_values[term])))
     return [(plus, minus, off) for plus, minus, off in found]
 
 
@@ -223,6 +230,7 @@ def test_one_account_of_very_many_entries() -> None:
         ({"doubt": np.array([float("nan")])}, "doubt"),
         ({"floor": -1.0}, "floor"),
         ({"floor": float("nan")}, "floor"),
+        ({"slack": -1.0}, "slack"),
         ({"always_exact": np.zeros(1, np.bool_)}, "always_exact"),
     ],
 )
