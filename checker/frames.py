@@ -83,8 +83,13 @@ def feeds_frame(report: Report) -> pd.DataFrame:
 
 
 def write_csv(report: Report, path: Path) -> None:
-    """The legs as CSV, UTF-8; texts that a spreadsheet would run as a formula begin with an apostrophe."""
-    frame = legs_frame(report)
+    """The legs as CSV."""
+    frame_to_csv(legs_frame(report), path)
+
+
+def frame_to_csv(frame: pd.DataFrame, path: Path) -> None:
+    """A table as CSV, UTF-8; texts that a spreadsheet would run as a formula begin with an apostrophe."""
+    frame = frame.copy()
     texts = frame.select_dtypes(include=["string"]).columns
     frame[texts] = frame[texts].map(_no_formula)
     frame.to_csv(path, index=False, lineterminator="\n")

@@ -34,7 +34,7 @@ def print_report(
     of them for `None`.
     """
     for block in report.blocks:
-        console.print(_header(block, now))
+        console.print(block_line(block, now))
     shown = report.wallets if in_full is None else in_full
     for wallet in sorted(shown, key=lambda wallet: -wallet.band):
         console.print(_panel(wallet))
@@ -61,7 +61,8 @@ def summary(report: Report) -> Text:
     return line
 
 
-def _header(block: BlockRef, now: float) -> Text:
+def block_line(block: BlockRef, now: float) -> Text:
+    """Chain, number, hash, time and age of a block."""
     age = max(0, int(now) - block.timestamp)
     line = Text.assemble(
         (words.plain(block.chain), "bold"), f" block {block.number} {words.short(block.hash)}"

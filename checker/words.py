@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from decimal import Decimal
+from decimal import ROUND_FLOOR, Decimal
 
 from margin.units import WAD
 
@@ -28,6 +28,11 @@ def usd(value: float | None) -> str:
         return "—"
     sign = "−" if value < 0 and round(abs(value), 2) else ""
     return f"{sign}${abs(value):,.2f}"
+
+
+def whole_usd(value: float | None) -> str:
+    """`$1,235`: whole dollars, for tables; a dash when not known."""
+    return "—" if value is None else usd(float(round(value))).removesuffix(".00")
 
 
 def price(raw: int, decimals: int) -> str:
@@ -65,6 +70,11 @@ def percent(share: Decimal, *, signed: bool = True) -> str:
     if value < 0 and size < 100 and round(size, places) >= 100:
         return f"{sign}99.99… %"
     return f"{sign}{size:,.{places}f} %"
+
+
+def floored_percent(percent: float) -> str:
+    """`99.999 %`: three decimals, never rounded up."""
+    return f"{Decimal(percent).quantize(Decimal('0.001'), rounding=ROUND_FLOOR)} %"
 
 
 def shock(shock_wad: int, *, signed: bool = True) -> str:

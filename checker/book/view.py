@@ -11,6 +11,7 @@ from margin.basics import Address, BlockRef, Unread
 
 NEARLY = 99.99999999
 """The largest percentage of a book that is not complete: so much is never rounded up to 100."""
+_BELOW_ONE = math.nextafter(1.0, 0.0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +37,14 @@ class ScannedAccount:
     unread: Unread | None
 
 
+def health_of(account: ScannedAccount) -> float | None:
+    """The health factor; one below the edge is never rounded up to it."""
+    value = account.health_factor
+    if value is None or account.support_raw is None or account.requirement_raw is None:
+        return value
+    return min(value, _BELOW_ONE) if account.support_raw < account.requirement_raw else value
+
+
 def by_risk(account: ScannedAccount) -> tuple[int, float, str]:
     """The order of a book: ascending health factor, then what could not be read, then those without debt."""
     if account.health_factor is not None:
@@ -47,11 +56,18 @@ def by_risk(account: ScannedAccount) -> tuple[int, float, str]:
 class Difference:
     """One kind of holding of one reserve of which the book has not what the chain says exists."""
 
+    token: Address
     symbol: str
     kind: str
     """`supply`, `debt` or `stable debt`."""
     book_raw: int
     chain_raw: int
+
+    @property
+    def percent(self) -> float:
+        """The share found: below 100 also where the book has too much."""
+        low, high = sorted((self.book_raw, self.chain_raw))
+        return min(100 * low / high, NEARLY)
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,13 +89,13 @@ class ReserveTotal:
     @property
     def percent(self) -> float:
         """The smaller share found, 100.0 only where nothing is missing (and nothing is too much)."""
-        return min((_percent(each.book_raw, each.chain_raw) for each in self.differences), default=100.0)
+        return min((each.percent for each in self.differences), default=100.0)
 
     @property
     def differences(self) -> tuple[Difference, ...]:
         """What is missing, or too much; none where the book is complete."""
         return tuple(
-            Difference(self.symbol, kind, book_raw, chain_raw)
+            Difference(self.token, self.symbol, kind, book_raw, chain_raw)
             for kind, book_raw, chain_raw in self._compared()
             if book_raw != chain_raw
         )
@@ -90,12 +106,6 @@ class ReserveTotal:
         if self.stable_is_exact:
             # A side that is not known is no zero, but nothing has been proven to be there either.
             yield "stable debt", self.book_stable_raw or 0, self.chain_stable_raw or 0
-
-
-def _percent(book_raw: int, chain_raw: int) -> float:
-    """The share found of two totals that differ: below 100 also where the book has too much."""
-    low, high = sorted((book_raw, chain_raw))
-    return min(100 * low / high, NEARLY)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,1 @@
+"""Whole books: found, read, kept, shown."""
