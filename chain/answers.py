@@ -37,6 +37,14 @@ class Again(Unread):
     """One answer of a batch that this endpoint could not give now; another, or a moment, may."""
 
 
+@dataclass(frozen=True, slots=True)
+class Heavy(Again):
+    """One answer of a batch that this endpoint does not give because it would be too much."""
+
+    blocks: tuple[int, int] | None = None
+    """First and last block that the endpoint would take instead, as it says."""
+
+
 class Throttled(EndpointError):
     """The endpoint asks for a pause."""
 
@@ -48,6 +56,15 @@ class Throttled(EndpointError):
 
 class TooBig(EndpointError):
     """The question is too large or too heavy for this endpoint: ask for less at once."""
+
+    def __init__(self, subject: str, unread: Unread, blocks: tuple[int, int] | None = None) -> None:
+        self.blocks = blocks
+        """First and last block that the endpoint would take instead; None where it does not say."""
+        super().__init__(subject, unread)
+
+
+class Oversized(EndpointError):
+    """The endpoint's answer has more bytes than are read."""
 
 
 class HttpRefused(EndpointError):
@@ -70,12 +87,21 @@ _OUT_OF_GAS = re.compile(
     r"out ?of ?gas|gas required exceeds|gas uint64 overflow|exceeds block gas limit", re.IGNORECASE
 )
 _TOO_BIG = re.compile(
-    r"too large|too big|too long|payload|response size|body (size|limit)|more than \d+ (results|logs)"
-    r"|block range|range limit|exceeds (the )?(max|limit)|batch (size|limit|of)|max(imum)? batch"
-    r"|too many (blocks|results|calls)"
+    r"too large|too big|too long|too wide|payload|response size|body (size|limit)"
+    r"|more than [\d,]+ (results|logs)|block range|range limit|limited to [^.]{0,20}(range|blocks)"
+    r"|ranges? over \d+|must be smaller|max(imum)? (logs|range)"
+    r"|exceeds (the )?(max|limit)|batch (size|limit|of)|max(imum)? batch"
+    r"|too many (blocks|results|logs|calls)"
     r"|execution (timeout|aborted)|timeout|timed out",
     re.IGNORECASE,
 )
+_BEYOND_HEAD = re.compile(r"beyond (the )?(current )?(head|chain|latest)", re.IGNORECASE)
+"""Of a range of blocks: a smaller one would be refused too."""
+_BLOCK = r"(0x[0-9a-f]{1,16}|\d{1,18})"
+_OTHER_RANGE = re.compile(
+    rf"range[^\[\]\d]{{0,40}}(?:\[\s*{_BLOCK}\s*,\s*{_BLOCK}\s*\]|{_BLOCK}\s*-\s*{_BLOCK})", re.IGNORECASE
+)
+"""`this block range should work: [0x1, 0x2]`, `retry with the range 1-2`: the words of many providers."""
 _BUSY = re.compile(
     r"rate.?limit|too many requests|throttl|request (limit|count)|compute units|quota|capacity|try again"
     r"|overloaded",
@@ -151,6 +177,24 @@ def _revert_data(error: Mapping[str, Any]) -> bytes | None:
     return hex_bytes(data)
 
 
+def _told_in_data(error: Mapping[str, Any]) -> str:
+    """The words that some providers put beside their message; empty when there are none."""
+    data = error.get("data")
+    texts = list(data.values())[:10] if isinstance(data, Mapping) else [data]
+    return " ".join(text[:500] for text in texts if isinstance(text, str) and not text.startswith("0x"))
+
+
+def _other_range(message: object) -> tuple[int, int] | None:
+    """First and last block of the range that a node proposes instead; None when it proposes none."""
+    found = _OTHER_RANGE.search(str(message)[:2000])
+    if found is None:
+        return None
+    first, last = (
+        int(block, 0 if block.lower().startswith("0x") else 10) for block in found.groups() if block
+    )
+    return first, last
+
+
 def judge(label: str, error: object, secrets: Sequence[str]) -> Reverted | EndpointError:
     """What one JSON-RPC error object means: the call's own final failure, or the endpoint's."""
     if not isinstance(error, Mapping):
@@ -170,9 +214,12 @@ def judge(label: str, error: object, secrets: Sequence[str]) -> Reverted | Endpo
     told = f"{message} (code {code})" if isinstance(code, int) else message
     if code == 429 or _BUSY.search(message):
         return Throttled(label, Unread(Reason.RATE_LIMITED, told), None)
-    if _TOO_BIG.search(message):
+    if _BEYOND_HEAD.search(message):
+        return EndpointError(label, Unread(Reason.BLOCK_NOT_FOUND, told))
+    if _TOO_BIG.search(message) or _TOO_BIG.search(_told_in_data(error)):
         slow = re.search(r"timeout|timed out|aborted", message, re.IGNORECASE)
-        return TooBig(label, Unread(Reason.TIMEOUT if slow else Reason.RPC_ERROR, told))
+        unread = Unread(Reason.TIMEOUT if slow else Reason.RPC_ERROR, told)
+        return TooBig(label, unread, _other_range(error.get("message")))
     if code in _BUSY_CODES:
         return Throttled(label, Unread(Reason.RATE_LIMITED, told), None)
     if code in _BLOCK_CODES or _NO_BLOCK.search(message):

@@ -2,16 +2,25 @@
 
 from __future__ import annotations
 
-import json
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from chain.answers import Again, HttpRefused, Reverted, Throttled, TooBig, chain_id_in, judge
+from chain.answers import (
+    Again,
+    Heavy,
+    HttpRefused,
+    Oversized,
+    Reverted,
+    Throttled,
+    TooBig,
+    chain_id_in,
+    judge,
+)
 from chain.endpoint import Endpoint
 from chain.transport import Ask, Connection
-from margin.basics import Reason, Unread
+from margin.basics import Address, Reason, Unread
 from margin.errors import EndpointError
 
 _BATCH_LIMIT = 500
@@ -41,6 +50,14 @@ class Traits:
     """How bulk calls are made (see `chain.reader`); None until probed."""
     chunk: int = 0
     """Calls that went through in one bulk call lately; 0 until known."""
+    storage: tuple[str, ...] | None = None
+    """Ways of bulk storage reads that it has, best first (see `chain.storage`); None until probed."""
+    storage_checked: set[str] = field(default_factory=set)
+    """Of these, those whose words were compared with single reads."""
+    witness: tuple[Address, bytes] | None = None
+    """A contract and a slot that is not zero there: it proves that storage was really seen."""
+    log_blocks: int = 0
+    """Blocks whose events were told in one answer lately; 0 until known."""
 
 
 class Node:
@@ -134,8 +151,7 @@ class Turn:
             except EndpointError as failure:
                 if not any(not isinstance(answer, Again) for answer in answers):
                     raise
-                left = Again(failure.unread.reason, failure.unread.detail)
-                answers += [left] * (len(asks) - len(answers))
+                answers += [_left(failure)] * (len(asks) - len(answers))
         return answers
 
     @property
@@ -146,7 +162,7 @@ class Turn:
     def _slice(self, asks: Sequence[Ask], start: int) -> Sequence[Ask]:
         size, end = 0, start
         while end < len(asks) and end - start < self.node.traits.batch_limit:
-            size += 80 + len(json.dumps(asks[end][1]))
+            size += 80 + _json_size(asks[end][1])
             if size > _BATCH_BYTES and end > start:
                 break
             end += 1
@@ -197,7 +213,7 @@ class Turn:
                 answers.append(self.request(*ask))
                 in_a_row = 0
             except EndpointError as failure:
-                left = Again(failure.unread.reason, failure.unread.detail)
+                left = _left(failure)
                 in_a_row += 1
                 of_endpoint = left.reason not in _ONE_QUESTION or isinstance(failure, HttpRefused)
                 if of_endpoint or in_a_row == _IN_A_ROW:
@@ -226,7 +242,7 @@ class Turn:
                 try:
                     answers.append(self._refusal(item["error"]))
                 except EndpointError as failure:
-                    answers.append(Again(failure.unread.reason, failure.unread.detail))
+                    answers.append(_left(failure))
             elif "result" in item:
                 answers.append(item["result"])
             else:
@@ -239,3 +255,25 @@ class Turn:
         if answer is None:
             raise EndpointError(self.node.label, Unread(Reason.MALFORMED, "eth_chainId is not a chain id"))
         return answer
+
+
+def _left(failure: EndpointError) -> Again:
+    """What stands for the one answer of a batch that failed so."""
+    if isinstance(failure, TooBig):
+        return Heavy(failure.unread.reason, failure.unread.detail, failure.blocks)
+    if isinstance(failure, Oversized):
+        return Heavy(failure.unread.reason, failure.unread.detail)
+    return Again(failure.unread.reason, failure.unread.detail)
+
+
+def _json_size(value: object) -> int:
+    """Bytes of a value as JSON, about: it is only to stay below a limit, and must cost little."""
+    if isinstance(value, str):
+        return len(value) + 4
+    if isinstance(value, dict):
+        return sum(len(key) + 6 + _json_size(item) for key, item in value.items())
+    if isinstance(value, list | tuple):
+        if value and all(type(item) is str for item in value):
+            return len("".join(value)) + 4 * len(value) + 4
+        return 4 + sum(map(_json_size, value))
+    return 24

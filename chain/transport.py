@@ -30,7 +30,7 @@ from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 from web3 import HTTPProvider
 from web3.types import RPCEndpoint, RPCResponse
 
-from chain.answers import HttpRefused, Throttled, TooBig
+from chain.answers import HttpRefused, Oversized, Throttled, TooBig
 from chain.endpoint import Endpoint, keep_out_of_logs
 from margin.basics import Reason, Unread
 from margin.errors import EndpointError
@@ -144,7 +144,7 @@ class _Session(requests.Session):
         for part in response.iter_content(_CHUNK):
             size += len(part)
             if size > self.max_body_bytes:
-                raise EndpointError(
+                raise Oversized(
                     self.label, Unread(Reason.MALFORMED, f"an answer above {self.max_body_bytes} bytes")
                 )
             parts.append(part)
