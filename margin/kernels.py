@@ -1,17 +1,22 @@
 """The inner loops over a book's columns, compiled; `margin.screen` and `margin.stress` say what they mean.
 
 Compiled at the first call and cached beside the module. None of them holds the interpreter's lock, so
-that several threads may each take a part. They trust shapes and ranges, which `Screen` has checked.
+that several threads may each take a part. They trust shapes and ranges, which `Screen` has checked. Entries
+are counted without a sign: numba looks at the sign of any other index, a quarter of the time. Products
+and sums may be fused ("contract": one rounding fewer); nothing assumes that numbers are numbers.
 """
 
 from __future__ import annotations
 
+import numpy as np
 from numba import njit
 
 from margin.screen import Decisions, Flags, Floats, Ints, TermIds
 
+ONE = np.uint64(1)
 
-@njit(nogil=True, cache=True)
+
+@njit(nogil=True, cache=True, fastmath={"contract"})
 def sweep(
     row: Ints,
     term: TermIds,
@@ -32,9 +37,9 @@ def sweep(
     not a number goes to both sides.
     """
     start, stop, low, high = span
-    at, k = low, start
+    at, k, end = low, np.uint64(start), np.uint64(stop)
     plus, minus, off = 0.0, 0.0, floor
-    while k < stop:
+    while k < end:
         here = row[k]
         if here != at:
             if here < at or here >= high:
@@ -46,17 +51,18 @@ def sweep(
             plus, minus, off = 0.0, 0.0, floor
         t = term[k]
         value = weight[k] * unit_values[t]
-        if not value < 0.0:
-            plus += value
-        if not value > 0.0:
-            minus -= value
-        off += abs(value) * doubt[t] + slack[t]
-        k += 1
+        size = abs(value)
+        # Without a branch, and one of the two exactly zero; not `max`, which may drop what is no number.
+        part = 0.0 if value < 0.0 else value  # noqa: FURB136
+        plus += part
+        minus += size - part
+        off += size * doubt[t] + slack[t]
+        k += ONE
     if low < high:
         positive[at], negative[at], error[at] = plus, minus, off
         for empty in range(at + 1, high):
             positive[empty], negative[empty], error[empty] = 0.0, 0.0, floor
-    return k
+    return int(k)
 
 
 @njit(nogil=True, cache=True)

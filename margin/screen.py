@@ -117,13 +117,14 @@ def reprice(screen: Screen, unit_values: Floats) -> Repriced:
 
     The error is rigorous. With u = 2**-53, an account of n entries is off by less than n·u of its
     gross value in multiplying and adding, and by u of it in the subtraction of `decided`; the doubts
-    are themselves summed low by less than (n + 2)·u of their sum. So (2·n + 16)·u of the gross value on top
+    are themselves summed low by less than (n + 4)·u of their sum. So (2·n + 16)·u of the gross value on top
     of the doubts, and all of it larger by the same share, is more than enough.
     Raises `ValueError` where the unit values are not as many as the terms.
     """
+    _expect("unit_values", unit_values, screen.terms, np.float64)
     share = (2 * screen.most + 16) * HALF_ULP
     doubt = (screen.doubt + share) * (1 + share)
-    slack = np.abs(unit_values) * (screen.slack * (1 + share)) if screen.slack else np.zeros(screen.terms)
+    slack = np.abs(unit_values) * (screen.slack * (1 + share))
     floor = screen.floor * (1 + share) + SMALLEST
     return Repriced(*_summed(screen, screen.weight, unit_values, doubt, slack, floor))
 
@@ -155,7 +156,7 @@ def threads_for(entries: int) -> int:
 def _summed(
     screen: Screen, weight: Floats, unit_values: Floats, doubt: Floats, slack: Floats, floor: float
 ) -> tuple[Floats, Floats, Floats]:
-    """Per account its positive values, its negative ones, and the floor plus all values times their doubt."""
+    """Per account its positive values, its negative ones, and the floor plus the doubt and slack of all."""
     from margin.kernels import add, sweep
 
     _expect("unit_values", unit_values, screen.terms, np.float64)
