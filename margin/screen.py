@@ -124,7 +124,8 @@ def reprice(screen: Screen, unit_values: Floats) -> Repriced:
     _expect("unit_values", unit_values, screen.terms, np.float64)
     share = (2 * screen.most + 16) * HALF_ULP
     doubt = (screen.doubt + share) * (1 + share)
-    slack = np.abs(unit_values) * (screen.slack * (1 + share))
+    with np.errstate(over="ignore", invalid="ignore"):  # what is no number stays none
+        slack = np.abs(unit_values) * (screen.slack * (1 + share))
     floor = screen.floor * (1 + share) + SMALLEST
     return Repriced(*_summed(screen, screen.weight, unit_values, doubt, slack, floor))
 
