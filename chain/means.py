@@ -41,9 +41,10 @@ RawCall = tuple[Address, bytes]
 """Target and call data."""
 Outcome = bytes | Unread | Left
 
-_TRANSIENT = frozenset(
+TRANSIENT = frozenset(
     {Reason.RATE_LIMITED, Reason.TIMEOUT, Reason.MALFORMED, Reason.BLOCK_NOT_FOUND, Reason.REFUSED}
 )
+"""Failures in a probe that say nothing of what the node can do."""
 _PROOF_EVERY = 400
 """Calls of a JSON-RPC batch that share one `eth_chainId`."""
 
@@ -111,18 +112,19 @@ class Asker:
         if turn.node.traits.eip1898 is None:
             self.means(turn)
         answers: list[bytes | Unread] = []
-        block = self._block_parameter(turn)
+        block = self.block_parameter(turn)
         for start in range(0, len(asks), _PROOF_EVERY):
             part = [(method, [*params, block]) for method, params in asks[start : start + _PROOF_EVERY]]
-            answers += [_as_bytes(answer) for answer in self._proven(turn, part)]
+            answers += [_as_bytes(answer) for answer in self.proven(turn, part)]
         return answers
 
-    def _block_parameter(self, turn: Turn) -> object:
+    def block_parameter(self, turn: Turn) -> object:
+        """The pinned block as this node takes it: by hash if it can."""
         return (
             hex(self._block.number) if turn.node.traits.eip1898 is False else {"blockHash": self._block.hash}
         )
 
-    def _proven(self, turn: Turn, asks: Sequence[Ask]) -> list[object]:
+    def proven(self, turn: Turn, asks: Sequence[Ask]) -> list[object]:
         """A batch with the chain id in it, and, by number, the hash of the block at that number."""
         by_number = turn.node.traits.eip1898 is False
         proof: list[Ask] = [("eth_chainId", [])]
@@ -141,7 +143,8 @@ class Asker:
                 raise self._other_block(turn, "another block stands at its number")
         return answers[: len(asks)]
 
-    def _check_moment(self, turn: Turn, chain_id: int, timestamp: int) -> None:
+    def check_moment(self, turn: Turn, chain_id: int, timestamp: int) -> None:
+        """Raises unless these, as the calls themselves saw them, are the chain and time of the block."""
         if chain_id != self._block.chain_id:
             raise self._rpc.distrust(turn, chain_id)
         if timestamp != self._block.timestamp:
@@ -154,11 +157,11 @@ class Asker:
             turn.node.label, Unread(Reason.BLOCK_NOT_FOUND, f"block {self._block.number}: {said}")
         )
 
-    def _one(self, turn: Turn, params: Sequence[Any]) -> bytes:
+    def one(self, turn: Turn, params: Sequence[Any]) -> bytes:
         """The bytes of one bulk `eth_call`. A failure of the whole means that it was too much."""
         answer = turn.request("eth_call", params) if turn.node.traits.eip1898 is not False else None
         if answer is None:
-            answer = self._proven(turn, [("eth_call", params)])[0]
+            answer = self.proven(turn, [("eth_call", params)])[0]
         raw = _as_bytes(answer)
         if isinstance(raw, Reverted):
             raise TooBig(turn.node.label, raw)
@@ -167,12 +170,12 @@ class Asker:
         return raw
 
     def _by_program(self, turn: Turn, calls: Sequence[RawCall]) -> list[Outcome]:
-        raw = self._one(turn, self._program_params(turn, calls))
+        raw = self.one(turn, self._program_params(turn, calls))
         try:
             packed = program.unpack(raw, len(calls))
         except AbiError as error:
             raise EndpointError(turn.node.label, Unread(Reason.MALFORMED, str(error))) from None
-        self._check_moment(turn, packed.chain_id, packed.timestamp)
+        self.check_moment(turn, packed.chain_id, packed.timestamp)
         if calls and not packed.results:
             raise TooBig(turn.node.label, Unread(Reason.RPC_ERROR, "no gas for a single call"))
         outcomes: list[Outcome] = [Left.ALONE if data is None else data for data in packed.results]
@@ -180,12 +183,12 @@ class Asker:
 
     def _by_multicall(self, turn: Turn, calls: Sequence[RawCall]) -> list[Outcome]:
         data = "0x" + multicall.pack(calls).hex()
-        raw = self._one(turn, [{"to": multicall.MULTICALL3, "data": data}, self._block_parameter(turn)])
+        raw = self.one(turn, [{"to": multicall.MULTICALL3, "data": data}, self.block_parameter(turn)])
         try:
             chain_id, timestamp, results = multicall.unpack(raw, len(calls))
         except AbiError as error:
             raise EndpointError(turn.node.label, Unread(Reason.MALFORMED, str(error))) from None
-        self._check_moment(turn, chain_id, timestamp)
+        self.check_moment(turn, chain_id, timestamp)
         outcomes: list[Outcome] = []
         starved = False
         for result in results:
@@ -199,7 +202,7 @@ class Asker:
 
     def _program_params(self, turn: Turn, calls: Sequence[RawCall]) -> list[Any]:
         question = {"to": program.ADDRESS, "data": "0x" + program.pack(calls).hex()}
-        return [question, self._block_parameter(turn), {program.ADDRESS: {"code": "0x" + program.CODE.hex()}}]
+        return [question, self.block_parameter(turn), {program.ADDRESS: {"code": "0x" + program.CODE.hex()}}]
 
     def _probe(self, turn: Turn) -> Means:
         """Tries each means on no calls. What an endpoint can not do now, for a moment, is no answer."""
@@ -207,21 +210,21 @@ class Asker:
         plain: bytes | Unread = b""
         for eip1898 in (True, False):
             traits.eip1898 = eip1898
-            block = self._block_parameter(turn)
+            block = self.block_parameter(turn)
             asks: list[Ask] = [
                 ("eth_call", self._program_params(turn, [])),
                 ("eth_call", [{"to": multicall.MULTICALL3, "data": "0x" + multicall.pack([]).hex()}, block]),
                 ("eth_call", [{"to": ZERO_ADDRESS, "data": "0x"}, block]),
             ]
-            answers = [_as_bytes(answer) for answer in self._proven(turn, asks)]
+            answers = [_as_bytes(answer) for answer in self.proven(turn, asks)]
             for answer in answers:
-                if isinstance(answer, Again) and answer.reason in _TRANSIENT:
+                if isinstance(answer, Again) and answer.reason in TRANSIENT:
                     traits.eip1898 = None
                     raise EndpointError(turn.node.label, Unread(answer.reason, answer.detail))
             by_program, by_multicall, plain = answers
             if isinstance(by_program, bytes) and len(by_program) == 64:
                 packed = program.unpack(by_program, 0)
-                self._check_moment(turn, packed.chain_id, packed.timestamp)
+                self.check_moment(turn, packed.chain_id, packed.timestamp)
                 return Means.PROGRAM
             if isinstance(by_multicall, bytes) and _is_multicall(by_multicall):
                 return Means.MULTICALL

@@ -8,10 +8,15 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
+
 from chain.abi import AbiError, Function
 from chain.answers import Garbled, Reverted, TooBig
 from chain.means import Asker, Left, Means, Outcome, RawCall, call_ask
 from chain.rpc import Rpc
+from chain.slots_asker import StorageMeans
+from chain.storage import Storage, Words
 from chain.transport import Ask
 from margin.basics import Address, BlockRef, Reason, Unread
 from margin.errors import ChainUnreadable
@@ -39,13 +44,22 @@ class Call:
 class Reader:
     """Reads a chain at one block. What can not be read is an `Unread` in its place, never an exception."""
 
-    def __init__(self, rpc: Rpc, block: BlockRef, *, only: Means | None = None, threads: int = 2) -> None:
-        """`only` forces one means (for comparison); `threads`: chunks asked at once."""
+    def __init__(
+        self,
+        rpc: Rpc,
+        block: BlockRef,
+        *,
+        only: Means | None = None,
+        only_storage: StorageMeans | None = None,
+        threads: int = 2,
+    ) -> None:
+        """`only` and `only_storage` force one means (for comparison); `threads`: chunks asked at once."""
         self.rpc = rpc
         self.block = block
         self.has_state = False
         """Whether anything was read: the chain has, or had, the state of the block."""
         self._asker = Asker(rpc, block, only)
+        self._storage = Storage(rpc, self._asker, only_storage, threads)
         self._threads = threads
         self._chunk = _FIRST_CHUNK
 
@@ -53,6 +67,25 @@ class Reader:
     def means(self) -> Means:
         """How bulk calls are made at the endpoint in use. Raises `ChainUnreadable`."""
         return self.rpc.attempt(self._asker.means)
+
+    @property
+    def storage_means(self) -> StorageMeans | None:
+        """How `words` reads at the endpoint in use; None: not at all. Raises `ChainUnreadable`."""
+        return self._storage.means()
+
+    def words(
+        self, contracts: Sequence[Address], contract: npt.NDArray[np.integer], keys: npt.NDArray[np.uint8]
+    ) -> Words:
+        """Storage at `keys` (shape (m, 32)), each of the contract at its place in `contracts`.
+
+        What can not be read is in `unread`, with UNSUPPORTED when the nodes have no way of reading storage
+        in bulk: then ask by view calls. Where nothing is deployed, storage is zero, and so are the words:
+        whether there is code is the caller's to check. Keys of one contract are best asked together.
+        Raises `ValueError` for arrays of other shapes.
+        """
+        found = self._storage.words(contracts, contract, keys)
+        self.has_state = self.has_state or len(found.unread) < len(keys)
+        return found
 
     def read(self, calls: Sequence[Call]) -> list[tuple[Any, ...] | Unread]:
         """Per call its decoded outputs, or why they could not be had.
