@@ -89,7 +89,7 @@ def _frame(axes: Axes, curve: Sequence[CurvePoint]) -> None:
     axes.set_axisbelow(True)
     axes.tick_params(colors=_GREY, length=0, pad=6)
     deepest = max((point.drop for point in curve), default=0.5) or 0.5
-    axes.set_xlim(min((point.drop for point in curve), default=0.0), deepest)
+    axes.set_xlim(0.0, deepest)
     axes.xaxis.set_major_locator(MaxNLocator(10, steps=[1, 2, 5, 10]))
     axes.xaxis.set_major_formatter(FuncFormatter(lambda drop, _: fall(drop)))
     axes.yaxis.set_major_locator(MaxNLocator(6))

@@ -99,7 +99,7 @@ def _differences(found: Sequence[Difference]) -> list[RenderableType]:
         grid.add_row(
             Text(f"  {words.plain(each.symbol, 20)} {words.short(each.token)}", style="magenta"),
             f"{each.kind} {'lacks' if by_raw > 0 else 'is over by'}",
-            f"{abs(by_raw):,}",
+            f"{abs(by_raw):,} scaled units",
             words.floored_percent(each.percent),
         )
     return [grid]
@@ -195,7 +195,7 @@ def _unread(scan: Scan, in_full: bool) -> list[RenderableType]:
     lost = scan.unread
     if not lost:
         return []
-    lines = [Text(f"COULD NOT BE READ: {_counted(len(lost))}", style="bold magenta reverse")]
+    lines = [Text(f"COULD NOT BE READ OR DECIDED: {_counted(len(lost))}", style="bold magenta reverse")]
     for account in lost[:UNREAD_SHOWN]:
         why = words.plain(str(account.unread), 300)
         lines.append(Text.assemble("  ", _name(account, in_full), (f": {why}", "magenta")))

@@ -22,7 +22,7 @@ EFFORT = Effort(
     requests=57, seconds=3.21, storage="eth_getStorageValues", calls="multicall", bytes_per_account=412,
     peak_bytes=321 * 10**6, decided_exactly=123,
 )  # fmt: skip
-FALLS = {"market": 1.0, "ETH": 0.7, "BTC": 0.35, "LINK": 0.04, "AAVE": 0.011, "0x" + "5" * 40: 0.002}
+FALLS = {"market": 1.0, "ETH": 0.7, "BTC": 0.35, "LINK": 0.04, "AAVE": 0.011, "0x" + "5" * 40: 0.009}
 """How much of the book hangs on each direction."""
 
 
