@@ -16,6 +16,7 @@ import numpy.typing as npt
 
 from chain.logs import Log, LogFilter
 from chain.reader import Reader
+from margin.account import AccountKey
 from margin.basics import Address, Unread
 from margin.prices import Prices
 from margin.screen import Floats, Screen
@@ -112,6 +113,9 @@ class Tracked(Venue[A], Protocol[A]):
 
     def implied(self, cells: Cells) -> tuple[Index, Index]:
         """Rows and parts of cells that the words read so far say must exist too (flags of a reserve)."""
+
+    def key_of(self, id_: bytes) -> AccountKey:
+        """The name of the account with this id, read or not."""
 
     def account_of(self, id_: bytes, words: Mapping[int, int]) -> A | Failed | None:
         """The account that these words (by part) describe; `None` when it holds nothing."""

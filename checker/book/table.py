@@ -92,6 +92,10 @@ class Table:
         ranges = [np.arange(start, end) for start, end in zip(starts, ends, strict=True)]
         return np.concatenate(ranges) if ranges else np.zeros(0, np.intp)
 
+    def has(self, row: Index, part: Index) -> npt.NDArray[np.bool_]:
+        """Whether each of these cells exists."""
+        return np.isin(_joined(row, part), self._order)
+
     def places_of(self, row: Index, part: Index) -> npt.NDArray[np.intp]:
         """Places of cells that exist."""
         return np.searchsorted(self._order, _joined(row, part))

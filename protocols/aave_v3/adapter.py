@@ -127,6 +127,10 @@ class AaveVenue(Market):
         """See `cells.implied`."""
         return cells_.implied(self, cells)
 
+    def key_of(self, id_: bytes) -> AccountKey:
+        """The user's address is the account."""
+        return cells_.key_of(self, id_)
+
     def account_of(self, id_: bytes, words: Mapping[int, int]) -> AaveAccount | Failed | None:
         """See `cells.account_of`; one that cannot be judged says why."""
         account = cells_.account_of(self, id_, words)

@@ -26,9 +26,14 @@ _ROUNDINGS = 2.0
 an index is never below one."""
 
 
+def key_of(market: Market, id_: bytes) -> AccountKey:
+    """The name of the account with this id."""
+    owner = to_address(id_)
+    return AccountKey(market.id, owner, owner)
+
+
 def account_of(market: Market, id_: bytes, words: Mapping[int, int]) -> AaveAccount | None:
     """The account of these words (by part), unread prices and modes not looked at; `None` when empty."""
-    owner = to_address(id_)
     positions = []
     for reserve in market.reserves.values():
         first = parts.part_of(reserve.id, 0)
@@ -38,7 +43,7 @@ def account_of(market: Market, id_: bytes, words: Mapping[int, int]) -> AaveAcco
             positions.append(Position(reserve.id, supply, debt, stable))
     if not positions:
         return None
-    key = AccountKey(market.id, owner, owner)
+    key = key_of(market, id_)
     return AaveAccount(key, words.get(FLAGS, 0), words.get(EMODE, 0), tuple(positions), None)
 
 

@@ -11,7 +11,6 @@ from collections.abc import Iterable
 
 from eth_utils.crypto import keccak
 
-from chain.abi import address_bytes
 from chain.logs import Log, LogFilter
 from margin.basics import Address
 from protocols.aave_v3 import parts
@@ -90,8 +89,3 @@ def touched(market: Market, logs: Iterable[Log]) -> Touched:
         else:
             venue = True
     return Touched(frozenset(holdings), venue)
-
-
-def id_of(owner: Address) -> bytes:
-    """An account's id: its user."""
-    return address_bytes(owner)

@@ -25,7 +25,7 @@ COMMON = (FLAGS, EMODE)
 
 POOL_SLOTS = {FLAGS: 53, EMODE: 56}
 """`_usersConfig` and `_usersEModeCategory`, mappings by user."""
-TOKEN_SLOTS = {SUPPLY: 52, DEBT: 56, STABLE: 56, STABLE_AT: 63}
+TOKEN_SLOTS = {SUPPLY: 52, DEBT: 56, STABLE: 56, STABLE_AT: 62}
 """`_userState` and the stable debt token's `_timestamps`, mappings by user."""
 
 BALANCE_BITS = 120

@@ -1,0 +1,61 @@
+"""Collateral at risk: what would be liquidatable if prices fell, by factor and for the market as a whole."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from checker.book.risk import factors_of, shocked
+from checker.book.view import CurvePoint
+from checker.factors import is_stable
+from margin.screen import Screen
+from margin.stress import stress
+from margin.units import WAD
+from protocols.book import Tracked
+
+MARKET = "market"
+"""All factors that are no stablecoin, together."""
+DROPS = (0.01, 0.02, 0.03, 0.04, *(percent / 100 for percent in range(5, 95, 5)))
+
+
+def curve(venue: Tracked[Any], screen: Screen) -> tuple[CurvePoint, ...]:
+    """Every direction at every drop, in floats: for pictures and tables, not for verdicts.
+
+    A venue whose numeraire has no US dollar value has no curve.
+    """
+    if venue.usd_per_unit is None:
+        return ()
+    factors = factors_of(venue)
+    moving = [factor for factor in factors if not is_stable(factor)]
+    directions: dict[str, list[str]] = {MARKET: moving} | {factor: [factor] for factor in factors}
+    scenarios = [(name, drop) for name in directions for drop in DROPS]
+    values = np.array(
+        [venue.unit_values(shocked(venue, _fall(directions[name], drop))) for name, drop in scenarios]
+    )
+    # A price that could not be read is worth nothing here: its accounts are listed as unknown.
+    counts = stress(screen, np.nan_to_num(values, nan=0.0))
+    usd = venue.usd_per_unit
+    return tuple(
+        CurvePoint(
+            direction=_label(venue, name),
+            drop=drop,
+            accounts=int(counts.accounts[at]),
+            collateral_usd=float(counts.collateral[at]) * usd,
+            debt_usd=float(counts.debt[at]) * usd,
+            bad_debt_usd=float(counts.bad_debt[at]) * usd,
+        )
+        for at, (name, drop) in enumerate(scenarios)
+    )
+
+
+def _fall(factors: list[str], drop: float) -> Mapping[str, int]:
+    return dict.fromkeys(factors, -round(drop * WAD))
+
+
+def _label(venue: Tracked[Any], name: str) -> str:
+    """A factor that is a token of its own goes by the asset's symbol."""
+    if not name.startswith("0x"):
+        return name
+    return next((feed.asset for feed in venue.feeds.values() if feed.base_factor == name), name)

@@ -1,0 +1,233 @@
+"""A venue's book, found once and kept current: a new block re-reads only what its events touched."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterable
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+
+import numpy as np
+
+from chain.logs import Log, Mark, hashes_at, scan_logs
+from chain.reader import Reader
+from chain.rpc import Rpc
+from checker.book.discovery import Discovery, discover, venue_key
+from checker.book.store import Store
+from checker.book.table import Table
+from checker.venues import Place
+from margin.basics import BlockRef
+from margin.screen import Screen
+from protocols.book import Holding, Tracked
+
+Say = Callable[[str, int, int], None]
+ReaderAt = Callable[[BlockRef], Reader]
+STEPS_KEPT = 256
+"""Updates that can be taken back; a reorganisation beyond them reads the book afresh."""
+_CHUNK = 200_000
+"""Cells read at once, so that progress is shown and memory bounded."""
+
+
+class How(StrEnum):
+    """How the book came to its present block."""
+
+    AFRESH = "afresh"
+    QUIET = "quiet"
+    """No event of the venue: prices and the clock alone."""
+    TOUCHED = "touched"
+    REORGANISED = "reorganised"
+    """Rolled back to a common ancestor, and on from there."""
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One step of the book."""
+
+    how: How
+    block: BlockRef
+    reread: int
+    """Accounts read again."""
+    reopened: bool
+    """Whether the venue itself was read again."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Step:
+    mark: Mark
+    touched: frozenset[bytes]
+    """Accounts whose cells this step changed."""
+
+
+class BookKeeper:
+    """The book of one venue. After any sequence of blocks it equals one read afresh."""
+
+    def __init__(
+        self,
+        rpc: Rpc,
+        place: Place,
+        store: Store,
+        *,
+        reader_at: ReaderAt | None = None,
+        say: Say = lambda _text, _done, _total: None,
+    ) -> None:
+        """`reader_at`: readers of a kind (for comparison of means); usual ones otherwise."""
+        self.rpc = rpc
+        self.place = place
+        self.table = Table()
+        self.found: Discovery | None = None
+        """What discovery said when the book was last found; `None` before."""
+        self._store = store
+        self._say = say
+        self._reader_at = reader_at or (lambda block: Reader(rpc, block))
+        self._venue: Tracked[Any] | None = None
+        self._reader: Reader | None = None
+        self._steps: list[_Step] = []
+        self._screen: Screen | None = None
+
+    @property
+    def venue(self) -> Tracked[Any]:
+        """The venue at the book's block. Only after `advance`."""
+        assert self._venue is not None, "advance first"
+        return self._venue
+
+    @property
+    def reader(self) -> Reader:
+        """A reader at the book's block."""
+        assert self._reader is not None, "advance first"
+        return self._reader
+
+    @property
+    def screen(self) -> Screen:
+        """The book in floats; made when first asked for after a change."""
+        if self._screen is None:
+            self._screen = self.venue.screen(self.table)
+        return self._screen
+
+    def advance(self, block: BlockRef) -> Change:
+        """Brings the book to this block.
+
+        Raises `ReadError` where something that all accounts depend on could not be read, or the
+        block was replaced meanwhile, and `VenueError`: the book then stands where it stood. What
+        could not be read of one account is in `table.unread`.
+        """
+        before = self._steps[-1].mark if self._steps else None
+        if self._venue is None or before is None:
+            return self._afresh(block)
+        if before == Mark(block.number, block.hash):
+            return Change(How.QUIET, block, 0, reopened=False)
+        ancestor = self._ancestor(block)
+        if ancestor is None:
+            return self._afresh(block)
+        reorganised = self._steps[ancestor].mark != before
+        undone = {id_ for step in self._steps[ancestor + 1 :] for id_ in step.touched}
+        return self._follow(block, ancestor, undone, reorganised=reorganised)
+
+    def _ancestor(self, block: BlockRef) -> int | None:
+        """The newest step that is an ancestor of this block; `None` when none of those kept is."""
+        older = [at for at, step in enumerate(self._steps) if step.mark.number < block.number]
+        hashes = hashes_at(self.rpc, [self._steps[at].mark.number for at in older]) if older else []
+        canonical = [
+            at for at, found in zip(older, hashes, strict=True) if found == self._steps[at].mark.hash
+        ]
+        return canonical[-1] if canonical else None
+
+    def _afresh(self, block: BlockRef) -> Change:
+        """Finds every account, and reads every cell."""
+        reader = self._reader_at(block)
+        venue = self._open(reader)
+        found = self._discover(venue, block)
+        table = Table()
+        table.add(found.holdings, venue.common_parts)
+        self._read(venue, reader, table, np.arange(len(table.part)))
+        venue = venue.with_modes(reader, table)
+        self.found, self.table = found, table
+        self._stand(venue, reader, [], table.ids)
+        return Change(How.AFRESH, block, len(table.ids), reopened=True)
+
+    def _follow(self, block: BlockRef, ancestor: int, undone: set[bytes], *, reorganised: bool) -> Change:
+        mark = self._steps[ancestor].mark
+        watched, venue = self.venue.watched(), self.venue
+        logs = [
+            log
+            for piece in scan_logs(self.rpc, watched, mark.number + 1, block, after=mark)
+            for log in piece.logs
+        ]
+        touched = venue.touched(logs)
+        reopened = touched.venue or reorganised
+        reader = self._reader_at(block)
+        holdings: Iterable[Holding] = touched.holdings
+        if reopened:
+            venue = self._open(reader)
+            if venue.history() != self.venue.history():
+                # New contracts: what they did before they were known here is found first.
+                holdings = touched.holdings | set(self._discover(venue, block).holdings)
+        else:
+            venue = venue.at_block(reader)
+        ids = {id_ for id_, _ in touched.holdings} | undone
+        if touched.holdings:
+            self._store.add(self._key(block), Mark(block.number, block.hash), touched.holdings)
+        # What was not read last time is tried again with every block.
+        again = {self.table.ids[row] for row in self.table.unread}
+        reread = ids | again
+        table, steps = self.table, self._steps
+        self._steps = []  # should what follows be cut short, the next book is read afresh
+        table.add(holdings, venue.common_parts)
+        rows = table.rows_of(reread)
+        if rows:
+            self._read(venue, reader, table, table.cells_of(rows))
+        if rows or reopened:
+            venue = venue.with_modes(reader, table)
+        self._stand(venue, reader, steps[: ancestor + 1], ids, screen_stands=not (rows or reopened))
+        how = How.REORGANISED if reorganised else How.TOUCHED if logs or rows else How.QUIET
+        return Change(how, block, len(rows), reopened)
+
+    def _stand(
+        self,
+        venue: Tracked[Any],
+        reader: Reader,
+        steps: list[_Step],
+        touched: Collection[bytes],
+        *,
+        screen_stands: bool = False,
+    ) -> None:
+        self._venue, self._reader = venue, reader
+        if not screen_stands:
+            self._screen = None
+        changed = frozenset(touched) if steps else frozenset()
+        self._steps = [*steps, _Step(Mark(reader.block.number, reader.block.hash), changed)][-STEPS_KEPT:]
+
+    def _read(self, venue: Tracked[Any], reader: Reader, table: Table, places: np.ndarray) -> None:
+        """Reads the cells at these places, and those that what was read says there must be."""
+        rows = np.unique(table.row[places])
+        while len(places):
+            for start in range(0, len(places), _CHUNK):
+                part = places[start : start + _CHUNK]
+                self._say(f"{venue.id}: reading {len(places):,} cells", start, len(places))
+                ids, row = _only(table, table.row[part])
+                table.put(part, venue.read_cells(reader, ids, row, table.part[part]))
+            row, part_ = venue.implied(table)
+            mine = np.isin(row, rows)
+            row, part_ = row[mine], part_[mine]
+            known = table.has(row, part_)
+            row, part_ = row[~known], part_[~known]
+            table.add_cells(row, part_)
+            places = np.unique(table.places_of(row, part_))
+
+    def _open(self, reader: Reader) -> Tracked[Any]:
+        venue: Tracked[Any] = self.place.adapter.open(reader, self.place.config)
+        return venue
+
+    def _key(self, block: BlockRef) -> str:
+        return venue_key(block.chain_id, self.place)
+
+    def _discover(self, venue: Tracked[Any], block: BlockRef) -> Discovery:
+        return discover(self.rpc, venue, self._key(block), self._store, block, say=self._say)
+
+
+def _only(table: Table, row: Any) -> tuple[list[bytes], Any]:
+    """The ids of these rows alone, and the rows as places among them."""
+    unique, inverse = np.unique(row, return_inverse=True)
+    return [table.ids[at] for at in unique.tolist()], inverse.astype(np.int32)
+
+
+__all__ = ["BookKeeper", "Change", "How", "Log"]

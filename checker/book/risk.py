@@ -1,0 +1,159 @@
+"""Bands for a whole book: floats where they decide, the exact verdict and search where they do not."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any, Generic, TypeVar
+
+import numpy as np
+import numpy.typing as npt
+
+from checker.bands import Bands
+from margin.errors import Undecided
+from margin.frontier import factor_edge, time_edge
+from margin.prices import Prices
+from margin.screen import Screen, reprice
+from margin.units import WAD
+from margin.verdict import Verdict
+from protocols.book import Tracked
+
+A = TypeVar("A")
+Mask = npt.NDArray[np.bool_]
+HEALTHY, LIQUIDATABLE = 1, -1
+
+
+@dataclass(frozen=True, slots=True)
+class Judged(Generic[A]):
+    """A book's accounts with their exact verdicts."""
+
+    venue: Tracked[A]
+    screen: Screen
+    accounts: Mapping[int, A]
+    """By row; those that hold something and could be judged."""
+    verdicts: Mapping[int, Verdict]
+
+
+@dataclass
+class Reach:
+    """Which accounts a move of one bound's size reaches, and which could not be decided."""
+
+    hit: Mask
+    undecided: dict[int, Undecided]
+    exact: int = 0
+    """How many were decided in integers."""
+
+
+def factors_of(venue: Tracked[Any]) -> list[str]:
+    """Every factor that some feed of the venue loads on, in the feeds' order."""
+    found: dict[str, None] = {}
+    for feed in venue.feeds.values():
+        for factor in (feed.base_factor, feed.quote_factor):
+            if factor is not None and feed.loads_on(factor):
+                found[factor] = None
+    return list(found)
+
+
+def shocked(venue: Tracked[Any], shocks_wad: Mapping[str, int]) -> Prices:
+    """All feeds after each factor moved by its shock."""
+    return Prices({key: feed.shocked_raw(shocks_wad) for key, feed in venue.feeds.items()})
+
+
+def within_drop(book: Judged[Any], drop: Decimal, skip: Mask) -> Reach:
+    """Accounts that some factor's move of at most `drop`, up or down, liquidates; `skip` is not looked at.
+
+    Between today and a factor's move the margin is a straight line up to its error. So an account
+    that is surely healthy at both ends is so between them, and one surely liquidatable at the far
+    end is reached; what lies within the error is searched exactly.
+    """
+    reach = Reach(np.zeros(book.screen.rows, np.bool_), {})
+    now = reprice(book.screen, book.venue.unit_values()).decided(book.screen)
+    for factor in factors_of(book.venue):
+        for sign in (-1, 1):
+            shock_wad = sign * int(drop * WAD)
+            if shock_wad <= -WAD:
+                shock_wad = 1 - WAD
+            prices = shocked(book.venue, {factor: shock_wad})
+            then = reprice(book.screen, book.venue.unit_values(prices)).decided(book.screen)
+            reach.hit |= (then == LIQUIDATABLE) & ~skip
+            for row in np.flatnonzero(((then == 0) | (now == 0)) & ~reach.hit & ~skip).tolist():
+                _decide_factor(book, row, factor, prices, drop, reach)
+    return reach
+
+
+def _decide_factor(
+    book: Judged[Any], row: int, factor: str, prices: Prices, drop: Decimal, reach: Reach
+) -> None:
+    account = book.accounts.get(row)
+    if account is None:
+        return
+    keys = book.venue.feeds_of(account)
+    if not any(book.venue.feeds[key].loads_on(factor) for key in keys):
+        return
+    reach.exact += 1
+    # The account's own linear form knows what the book's terms do not (stable rates), and is tighter.
+    form = book.venue.linear(account)
+    if all(form.margin(at) > form.bound(at) for at in (book.venue.prices, prices)):
+        return
+    if book.venue.verdict(account, prices).liquidatable:
+        reach.hit[row] = True
+        return
+    try:
+        edge_wad = factor_edge(book.venue, account, factor)
+    except Undecided as gave_up:
+        reach.undecided[row] = gave_up
+        return
+    reach.hit[row] = edge_wad is not None and abs(edge_wad) <= drop * WAD
+
+
+def within_hours(book: Judged[Any], hours: Decimal, skip: Mask) -> Reach:
+    """Accounts that interest alone liquidates within so many hours."""
+    reach = Reach(np.zeros(book.screen.rows, np.bool_), {})
+    until = book.venue.timestamp + int(hours * 3600)
+    then = reprice(book.screen, book.venue.unit_values(at=until)).decided(book.screen)
+    reach.hit |= (then == LIQUIDATABLE) & ~skip
+    for row in np.flatnonzero((then == 0) & ~skip).tolist():
+        account = book.accounts.get(row)
+        if account is None:
+            continue
+        reach.exact += 1
+        try:
+            at = time_edge(book.venue, account)
+        except Undecided as gave_up:
+            reach.undecided[row] = gave_up
+            continue
+        reach.hit[row] = at is not None and at <= until
+    return reach
+
+
+def banded(book: Judged[Any], bands: Bands) -> tuple[npt.NDArray[np.int8], dict[int, Undecided], int]:
+    """Per row 0, 1 or 2 (ok, warning, danger) of accounts that are safe now; what was left undecided; exact ones.
+
+    Rows that are liquidatable, hold nothing or could not be judged stay 0 and are the caller's.
+    """
+    rows = book.screen.rows
+    found = np.zeros(rows, np.int8)
+    owing = np.zeros(rows, np.bool_)
+    for row, verdict in book.verdicts.items():
+        owing[row] = verdict.requirement_raw > 0 and not verdict.liquidatable
+    undecided: dict[int, Undecided] = {}
+    exact = 0
+    for level, bounds in ((2, bands.danger), (1, bands.warning)):
+        settled = ~owing | (found > 0)
+        hit = np.zeros(rows, np.bool_)
+        if bounds.health_factor is not None:
+            limit = bounds.health_factor * WAD
+            for row, verdict in book.verdicts.items():
+                health = verdict.health_factor_wad
+                hit[row] = not settled[row] and health is not None and health <= limit
+        reaches: Sequence[Reach] = [
+            *([within_drop(book, bounds.drop, settled | hit)] if bounds.drop is not None else []),
+            *([within_hours(book, bounds.hours, settled | hit)] if bounds.hours is not None else []),
+        ]
+        for reach in reaches:
+            hit |= reach.hit
+            undecided |= reach.undecided
+            exact += reach.exact
+        found[hit & ~settled] = level
+    return found, undecided, exact
