@@ -128,7 +128,7 @@ def within_hours(book: Judged[Any], hours: Decimal, skip: Mask) -> Reach:
 
 
 def banded(book: Judged[Any], bands: Bands) -> tuple[npt.NDArray[np.int8], dict[int, Undecided], int]:
-    """Per row 0, 1 or 2 (ok, warning, danger) of accounts that are safe now; what was left undecided; exact ones.
+    """Per row 0, 1 or 2: ok, warning, danger. Then what was left undecided, and how often integers decided.
 
     Rows that are liquidatable, hold nothing or could not be judged stay 0 and are the caller's.
     """

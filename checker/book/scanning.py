@@ -174,7 +174,7 @@ def _band(verdict: Verdict, level: int, undecided: Undecided | None) -> Band:
 def _audited(
     keeper: BookKeeper, rows: _Rows, bands: dict[int, Band], say: Say, *, everything: bool
 ) -> dict[int, tuple[Any, Audit]]:
-    """The protocol's own view of the accounts that matter, and of a sample; what it can not value is unread."""
+    """The protocol's own view of the accounts that matter and of a sample; unread where it has none."""
     near = [row for row, band in bands.items() if everything or band >= Band.DANGER]
     others = [row for row, band in bands.items() if band < Band.DANGER]
     step = max(1, len(others) // AUDITED)

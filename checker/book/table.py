@@ -15,7 +15,7 @@ _PART_BITS = 24
 
 
 class Table:
-    """See `protocols.book.Cells`. Rows stand in the order in which accounts were found, cells by (row, part)."""
+    """See `protocols.book.Cells`. Rows stand in the order in which accounts were found."""
 
     def __init__(self) -> None:
         self._ids: list[bytes] = []
