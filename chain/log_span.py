@@ -25,13 +25,14 @@ class Span:
     def refuse(self, first: int, last: int, instead: tuple[int, int] | None) -> None:
         """The node did not take these blocks (more than one); `instead`: what it says it would."""
         asked = last - first + 1
-        smaller = asked // 2
-        if instead is not None and instead[0] == first and first <= instead[1] < last:
-            smaller = instead[1] - first + 1
         if asked > self.blocks:
             return  # asked before the span became smaller
-        self.blocks = max(1, smaller)
-        self._refused, self._left = asked, self._patience
+        smaller = max(1, asked // 2)
+        if instead is not None and instead[0] == first and first <= instead[1] < last:
+            smaller = instead[1] - first + 1
+        self.blocks = smaller
+        # Twice a proposal would be refused too: it is as much as the node would take.
+        self._refused, self._left = min(asked, 2 * smaller), self._patience
         self._patience = min(2 * self._patience, _LONGEST_PATIENCE)
 
     def accept(self, asked: int, events: int) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
@@ -11,7 +11,7 @@ from typing import NamedTuple
 from chain.answers import Heavy, Oversized, TooBig, hex_bytes, quantity
 from chain.log_answers import Log, decoded_logs
 from chain.log_span import FIRST_SPAN, Span
-from chain.node import Turn
+from chain.node import Node, Turn
 from chain.rpc import Rpc
 from chain.transport import Ask
 from margin.basics import Address, BlockRef, Reason, Unread
@@ -58,6 +58,7 @@ class _Range:
 
 
 class _Answer(NamedTuple):
+    node: Node
     before: str | None
     """Hash of the block before the first; None before block 0."""
     piece: LogPiece
@@ -71,7 +72,7 @@ def scan_logs(
     *,
     after: Mark | None = None,
     threads: int = 2,
-) -> Iterator[LogPiece]:
+) -> Generator[LogPiece, None, None]:
     """The wanted logs from block `first` to block `last`, both included, in ascending pieces.
 
     Every piece is asked for in one batch with the chain id and the blocks at its ends, and each
@@ -83,7 +84,7 @@ def scan_logs(
     endpoint tells is such a failure.
     """
     assert wanted.addresses, "every contract of a chain is never meant"
-    # Through `log_blocks` the next scan begins with what went through in this one.
+    # What went through before is where to begin.
     known = next((node.traits.log_blocks for node in rpc.nodes if node.traits.log_blocks), FIRST_SPAN)
     span = Span(known)
     end = Mark(last.number, last.hash)
@@ -104,6 +105,7 @@ def scan_logs(
                 if before is not None and answer.before != before:
                     raise _replaced(rpc, head.first - 1)
                 span.accept(head.last - head.first + 1, len(answer.piece.logs))
+                answer.node.traits.log_blocks = span.blocks
                 before = answer.piece.last.hash
                 line.pop(0)
                 yield answer.piece
@@ -139,6 +141,8 @@ def _begin(line: list[_Range], span: Span, threads: int, ask: Callable[[_Range],
     while at < min(threads, len(line)):
         here = line[at]
         if here.answer is None:
+            while at + 1 < len(line) and line[at + 1].answer is None:
+                here.last = line.pop(at + 1).last
             if here.last - here.first >= span.blocks:
                 line.insert(at + 1, _Range(here.first + span.blocks, here.last))
                 here.last = here.first + span.blocks - 1
@@ -173,8 +177,7 @@ def _piece(rpc: Rpc, wanted: LogFilter, first: int, last: int, known: dict[int, 
         raise _gone(turn, f"block {last} was replaced meanwhile")
     addresses = {address.lower(): address for address in wanted.addresses}
     found_logs = decoded_logs(turn.node.label, logs, addresses, frozenset(wanted.topics), first, last, hash_)
-    turn.node.traits.log_blocks = last - first + 1
-    return _Answer(before, LogPiece(first, Mark(last, hash_), found_logs))
+    return _Answer(turn.node, before, LogPiece(first, Mark(last, hash_), found_logs))
 
 
 _CHAIN_ID: Ask = ("eth_chainId", [])

@@ -57,7 +57,7 @@ class Traits:
     witness: tuple[Address, bytes] | None = None
     """A contract and a slot that is not zero there: it proves that storage was really seen."""
     log_blocks: int = 0
-    """Blocks whose events were told in one answer lately; 0 until known."""
+    """Blocks to ask for the events of at once; 0 until known."""
 
 
 class Node:
@@ -273,7 +273,8 @@ def _json_size(value: object) -> int:
     if isinstance(value, dict):
         return sum(len(key) + 6 + _json_size(item) for key, item in value.items())
     if isinstance(value, list | tuple):
-        if value and all(type(item) is str for item in value):
-            return len("".join(value)) + 4 * len(value) + 4
-        return 4 + sum(map(_json_size, value))
+        try:
+            return len("".join(value)) + 4 * len(value) + 4  # long lists of words are short work so
+        except TypeError:
+            return 4 + sum(map(_json_size, value))
     return 24

@@ -184,7 +184,8 @@ class Rpc:
                     result = task(turn)
                 except EndpointError as failure:
                     if splittable and self._is_too_big(turn, failure):
-                        raise TooBig(node.label, failure.unread) from None
+                        blocks = failure.blocks if isinstance(failure, TooBig) else None
+                        raise TooBig(node.label, failure.unread, blocks) from None
                     failures[node.label] = failure.unread
                     waits.append(self._note(node, failure))
                 else:
