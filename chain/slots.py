@@ -12,6 +12,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import numpy as np
+
 from chain.program import ADDRESS, CODE, OPCODES, assemble, pack
 from chain.transport import Ask
 from margin.basics import Address
@@ -72,10 +74,11 @@ def _joined(words: object, count: int) -> bytes | None:
     if not isinstance(words, list) or len(words) != count:
         return None
     try:
-        text = "".join(words)
-        whole = len(text) == 66 * count and text[::66] + text[1::66] == "0" * count + "x" * count
-        raw = bytes.fromhex(text.replace("0x", "")) if whole else b""
+        text = np.frombuffer("".join(words).encode("ascii"), np.uint8).reshape(count, 66)
+        raw = bytes.fromhex(text[:, 2:].tobytes().decode("ascii"))
     except (TypeError, ValueError):
+        return None
+    if (text[:, 0] != ord("0")).any() or (text[:, 1] != ord("x")).any():
         return None
     # Shorter where blanks stood between the digits.
     return raw if len(raw) == 32 * count else None

@@ -27,9 +27,9 @@ from margin.errors import EndpointError
 class StorageMeans(StrEnum):
     """Ways of reading many words of storage, best first."""
 
-    VALUES = "eth_getStorageValues"
     PROGRAM = "sload program"
     """A program of ours by code override (`chain.slots`)."""
+    VALUES = "eth_getStorageValues"
 
 
 Range = tuple[int, int]
@@ -218,11 +218,11 @@ class SlotsAsker:
             raise EndpointError(label, Unread(failed[0].reason, failed[0].detail))
         truth = b"".join(single for single in singles if isinstance(single, bytes))
         able: list[StorageMeans] = []
+        if self._told_by_program(turn, by_program, len(pieces)) == truth:
+            able.append(StorageMeans.PROGRAM)
         values = values_words(by_values, pieces)
         if values and b"".join(values) == truth:
             able.append(StorageMeans.VALUES)
-        if self._told_by_program(turn, by_program, len(pieces)) == truth:
-            able.append(StorageMeans.PROGRAM)
         traits.storage = tuple(able)
         traits.witness = next(
             (slot for slot, word in zip(slots, singles, strict=True) if word != _ZERO), None
