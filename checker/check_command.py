@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import io
-import shutil
 import sys
 import time
 from collections.abc import Mapping, Sequence
@@ -11,10 +9,9 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from rich.console import Console
-
 from checker.checking import check
 from checker.config import Config, load_config
+from checker.console import drawn
 from checker.files import outputs
 from checker.frames import write_csv, write_parquet
 from checker.progress import Progress
@@ -64,14 +61,8 @@ def _checked(config: Config, options: CheckOptions) -> Report:
 
 def screen(report: Report, *, quiet: bool = False) -> str:
     """The report as a terminal shows it; without colour where stdout is none."""
-    text = io.StringIO()
-    on_terminal = sys.stdout.isatty()
-    width = shutil.get_terminal_size((100, 24)).columns
-    console = Console(
-        file=text, width=min(width, 140), force_terminal=on_terminal, no_color=None if on_terminal else True
+    return drawn(
+        lambda console: (
+            console.print(summary(report)) if quiet else print_report(console, report, time.time())
+        )
     )
-    if quiet:
-        console.print(summary(report))
-    else:
-        print_report(console, report, time.time())
-    return text.getvalue()

@@ -42,7 +42,7 @@ def check(
         where = config.source or "configuration"
         raise ConfigError(where, "no wallet: name an address, or add [[wallets]]")
     blocks = [block] if isinstance(block, str) else block
-    _refuse_bad_blocks(blocks)
+    refuse_bad_blocks(blocks)
     choice = BlockChoice.parse(blocks, [chain.name for chain in config.chains])
     owners = list(dict.fromkeys(address for wallet in chosen for address in wallet.addresses))
     readings = read_chains(config, owners, choice, lambda text: say(text, 0, 0), patience)
@@ -58,7 +58,7 @@ def check(
     )
 
 
-def _refuse_bad_blocks(values: Sequence[str]) -> None:
+def refuse_bad_blocks(values: Sequence[str]) -> None:
     """What no chain has to be asked for: a choice that is none, and two for one chain."""
     chains: set[str] = set()
     for value in values:

@@ -40,6 +40,29 @@ Csv = Annotated[
     Path | None, typer.Option("--csv", metavar="FILE", help="Write the legs of all accounts as CSV.")
 ]
 Parquet = Annotated[Path | None, typer.Option("--parquet", metavar="FILE", help="The same as Parquet.")]
+BookCsv = Annotated[
+    Path | None,
+    typer.Option("--csv", metavar="FILE", help="Write the whole book as CSV, one row an account."),
+]
+Venue = Annotated[
+    str,
+    typer.Option(
+        "--venue", metavar="VENUE", help="CHAIN/PROTOCOL/NAME, or a part of it that only one venue has."
+    ),
+]
+Curve = Annotated[
+    Path | None,
+    typer.Option(
+        "--curve",
+        metavar="FILE",
+        help="What falling prices put at risk: .png, .svg or .csv by the name's end.",
+    ),
+]
+Top = Annotated[int, typer.Option("--top", metavar="N", min=0, help="How many accounts the screen lists.")]
+Audit = Annotated[
+    bool,
+    typer.Option("--audit", help="Ask the protocol's own view of every account, not only near the edge."),
+]
 Quiet = Annotated[
     bool, typer.Option("--quiet", help="No progress, no warnings, and instead of tables only the summary.")
 ]
@@ -84,6 +107,43 @@ def check(
         as_json=as_json,
         csv=csv,
         parquet=parquet,
+        quiet=quiet,
+        verbose=verbose,
+    )
+    text, code = run(options)
+    _print(text)
+    return code
+
+
+@app.command()
+def scan(
+    venue: Venue,
+    config: ConfigFile = None,
+    rpc: Rpc = None,
+    block: Block = None,
+    as_json: AsJson = False,
+    csv: BookCsv = None,
+    parquet: Parquet = None,
+    curve: Curve = None,
+    top: Top = 20,
+    audit: Audit = False,
+    quiet: Quiet = False,
+    verbose: Verbose = False,
+) -> int:
+    """Find and judge every account of a venue: completeness, the riskiest first, what falling prices do."""
+    from checker.scan_command import ScanOptions, run
+
+    options = ScanOptions(
+        venue=venue,
+        config=config,
+        rpc=endpoints(rpc or []),
+        block=block or [],
+        as_json=as_json,
+        csv=csv,
+        parquet=parquet,
+        curve=curve,
+        top=top,
+        audit=audit,
         quiet=quiet,
         verbose=verbose,
     )
