@@ -11,9 +11,11 @@ from __future__ import annotations
 import numpy as np
 from numba import njit
 
-from margin.screen import Decisions, Flags, Floats, Ints, TermIds
+from margin.screen import Decisions, Flags, Floats, Ints, Places, TermIds
 
-ONE = np.uint64(1)
+ONE, TWO, THREE, FOUR = np.uint64(1), np.uint64(2), np.uint64(3), np.uint64(4)
+TILE = 32
+"""Scenarios that are judged together: their margins stay in registers."""
 
 
 @njit(nogil=True, cache=True, fastmath={"contract"})
@@ -104,3 +106,129 @@ def decide(
             decisions[at] = -1
         else:
             decisions[at] = 0
+
+
+@njit(nogil=True, cache=True, fastmath={"contract"})
+def lowest_margins(
+    term: TermIds,
+    weight: Floats,
+    first: np.uint64,
+    end: np.uint64,
+    least: Floats,
+    most: Floats,
+    lowest: Floats,
+) -> None:
+    """Per tile what the margin of one account cannot lie below."""
+    lowest[:] = 0.0
+    k = first
+    while k < end:
+        w, bound = weight[k], least[term[k]] if weight[k] > 0.0 else most[term[k]]
+        for tile in range(lowest.size):
+            lowest[tile] += w * bound[tile]
+        k += ONE
+
+
+@njit(nogil=True, cache=True, fastmath={"contract"})
+def fallen(
+    term: TermIds, weight: Floats, first: np.uint64, end: np.uint64, values: Floats, margin: Floats
+) -> int:
+    """Writes one account's margin in each scenario of a tile; how many are below zero or no number.
+
+    Four entries at a time, so that the margins are loaded and stored a quarter as often.
+    """
+    for s in range(TILE):
+        margin[s] = 0.0
+    k = first
+    while k + FOUR <= end:
+        w0, w1, w2, w3 = weight[k], weight[k + ONE], weight[k + TWO], weight[k + THREE]
+        t0, t1, t2, t3 = term[k], term[k + ONE], term[k + TWO], term[k + THREE]
+        for s in range(TILE):
+            ours = margin[s] + w0 * values[t0, s]
+            ours += w1 * values[t1, s]
+            ours += w2 * values[t2, s]
+            margin[s] = ours + w3 * values[t3, s]
+        k += FOUR
+    while k < end:
+        w, t = weight[k], term[k]
+        for s in range(TILE):
+            margin[s] += w * values[t, s]
+        k += ONE
+    found = 0
+    for s in range(TILE):
+        found += not margin[s] >= 0.0
+    return found
+
+
+@njit(nogil=True, cache=True, fastmath={"contract"})
+def face_values(
+    term: TermIds,
+    face: Floats,
+    first: np.uint64,
+    end: np.uint64,
+    values: Floats,
+    collateral: Floats,
+    debt: Floats,
+) -> None:
+    """Writes one account's collateral and debt in each scenario of a tile."""
+    for s in range(TILE):
+        collateral[s] = 0.0
+        debt[s] = 0.0
+    k = first
+    while k < end:
+        f, t = face[k], term[k]
+        if f > 0.0:
+            for s in range(TILE):
+                collateral[s] += f * values[t, s]
+        else:
+            for s in range(TILE):
+                debt[s] -= f * values[t, s]
+        k += ONE
+
+
+@njit(nogil=True, cache=True, fastmath={"contract"})
+def count(margin: Floats, collateral: Floats, debt: Floats, sums: Floats) -> None:
+    """Adds one account to the scenarios of a tile in which it has fallen; no branch in the loop."""
+    for s in range(TILE):
+        below = margin[s] < 0.0
+        lost = debt[s] - collateral[s]
+        sums[0, s] += 1.0 if below else 0.0
+        sums[1, s] += collateral[s] if below else 0.0
+        sums[2, s] += debt[s] if below else 0.0
+        sums[3, s] += lost if below and lost > 0.0 else 0.0
+        sums[4, s] += 0.0 if below or margin[s] >= 0.0 else 1.0
+
+
+@njit(nogil=True, cache=True, fastmath={"contract"})
+def count_stressed(
+    bounds: Places,
+    term: TermIds,
+    weight: Floats,
+    face: Floats,
+    left_out: Flags,
+    unit_values: Floats,
+    least: Floats,
+    most: Floats,
+    span: tuple[int, int],
+    sums: Floats,
+) -> None:
+    """Adds up what the accounts `span` come to in every scenario; nothing is kept an account.
+
+    Shapes: `bounds` (accounts + 1) into the entries; `unit_values` (tiles, terms, TILE); `least` and
+    `most` (terms, tiles), which no value of that term in that tile goes beyond; `sums` (5, tiles, TILE):
+    accounts below zero, their collateral, debt and bad debt, accounts with no number.
+    A tile in which the account cannot fall below zero at any of these values is passed over.
+    """
+    tiles = unit_values.shape[0]
+    lowest, margin = np.empty(tiles), np.empty(TILE)
+    collateral, debt = np.empty(TILE), np.empty(TILE)
+    for at in range(span[0], span[1]):
+        if left_out[at]:
+            continue
+        first, end = np.uint64(bounds[at]), np.uint64(bounds[at + 1])
+        lowest_margins(term, weight, first, end, least, most, lowest)
+        for tile in range(tiles):
+            if not lowest[tile] >= 0.0:
+                values = unit_values[tile]
+                if fallen(term, weight, first, end, values, margin):
+                    face_values(term, face, first, end, values, collateral, debt)
+                    count(margin, collateral, debt, sums[:, tile])

@@ -22,6 +22,7 @@ Ints = npt.NDArray[np.int32]
 TermIds = npt.NDArray[np.uint16]
 Flags = npt.NDArray[np.bool_]
 Decisions = npt.NDArray[np.int8]
+Places = npt.NDArray[np.int64]
 
 HALF_ULP = 2.0**-53
 """The largest share by which one float operation is off."""
