@@ -35,7 +35,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
-from typing import IO, Any
+from typing import IO, Any, Self
 
 from localnet.cache import write_atomically
 from localnet.packages import anvil_binary
@@ -89,19 +89,23 @@ class Anvil:
         timestamp: int | None = None,
         chain_id: int | None = None,
         code_size_limit: int | None = None,
+        blocks_kept: int | None = None,
         port: int = 0,
-    ) -> Anvil:
+    ) -> Self:
         """Starts Anvil and waits until it answers.
 
         `state`: a file written by `dump_state`. `fork_url`: a node to fork at its head.
         `timestamp`: of the genesis block, seconds; not with `state` or `fork_url`.
-        `code_size_limit`: bytes, above EIP-170's. `port` 0: a free one.
+        `code_size_limit`: bytes, above EIP-170's. `blocks_kept`: of older blocks than that many
+        the transactions, logs and states are forgotten; if not given, only states are, and later.
+        `port` 0: a free one.
         Raises LocalnetError when it does not come up.
         """
         port = port or _free_port()
         command = [str(anvil_binary()), "--port", str(port), "--accounts", "1", "--quiet"]
         command += ["--gas-limit", str(GAS_LIMIT), "--base-fee", "0", "--gas-price", "0"]
-        command += ["--auto-impersonate", "--no-request-size-limit", "--prune-history", str(STATES_KEPT)]
+        states = STATES_KEPT if blocks_kept is None else blocks_kept
+        command += ["--auto-impersonate", "--no-request-size-limit", "--prune-history", str(states)]
         if state is not None:
             command += ["--load-state", str(state)]
         if fork_url is not None:
@@ -112,6 +116,8 @@ class Anvil:
             command += ["--chain-id", str(chain_id)]
         if code_size_limit is not None:
             command += ["--code-size-limit", str(code_size_limit)]
+        if blocks_kept is not None:
+            command += ["--transaction-block-keeper", str(blocks_kept)]
         log = tempfile.TemporaryFile()  # noqa: SIM115 - lives as long as the process; stop() closes it
         try:
             # A session of its own: Ctrl-C is for this program, which then stops the node itself.
@@ -131,7 +137,7 @@ class Anvil:
             raise
         return anvil
 
-    def __enter__(self) -> Anvil:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(

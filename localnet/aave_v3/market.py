@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -33,11 +33,14 @@ class Market(MarketAdmin):
         source: ArtifactSource,
         reserves: Mapping[str, Reserve] | None = None,
         cast: Mapping[str, Address] | None = None,
+        crowd: Sequence[Address] = (),
     ) -> None:
         super().__init__(core, source)
         self.reserves.update(reserves or {})
         self.cast: dict[str, Address] = dict(cast or {})
         """Wallets that live on this market, by name (see `localnet.cast`)."""
+        self.crowd: list[Address] = list(crowd)
+        """Accounts without names (see `localnet.aave_v3.crowd`)."""
 
     # Users
 
@@ -173,6 +176,7 @@ class Market(MarketAdmin):
             "core": self.core.addresses(),
             "reserves": {symbol: reserve.to_json() for symbol, reserve in self.reserves.items()},
             "cast": self.cast,
+            "crowd": self.crowd,
         }
 
     @classmethod
@@ -182,7 +186,7 @@ class Market(MarketAdmin):
         source = version.artifacts(artifacts)
         core = attach(Evm(anvil), version, source, document["core"])
         reserves = {symbol: Reserve(**fields) for symbol, fields in document["reserves"].items()}
-        return cls(core, source, reserves, document["cast"])
+        return cls(core, source, reserves, document["cast"], document["crowd"])
 
     def _liquidation(
         self, collateral: str, debt: str, user: str, amount_raw: int, receive_a_token: bool
