@@ -84,7 +84,9 @@ _EVM_FAILURE = re.compile(
     re.IGNORECASE,
 )
 _OUT_OF_GAS = re.compile(
-    r"out ?of ?gas|gas required exceeds|gas uint64 overflow|exceeds block gas limit", re.IGNORECASE
+    r"out ?of ?gas|gas required exceeds|gas uint64 overflow|exceeds block gas limit|intrinsic gas"
+    r"|floor data gas",
+    re.IGNORECASE,
 )
 _TOO_BIG = re.compile(
     r"too large|too big|too long|too wide|payload|response size|body (size|limit)"

@@ -71,9 +71,10 @@ class SlotsAsker:
     def means(self, turn: Turn, contracts: Sequence[Address]) -> list[StorageMeans]:
         """What this node can do, best first; probed by one batch, on slots of these contracts."""
         traits = turn.node.traits
-        now = (turn.node.label, bool(contracts))
+        label = turn.node.label
+        now = (label, bool(contracts))
         doubtful = traits.witness is None and (traits.storage or ("",))[0] == StorageMeans.PROGRAM
-        if (not traits.storage or (contracts and doubtful)) and now not in self._probed:
+        if (not traits.storage or (contracts and doubtful)) and not {now, (label, True)} & self._probed:
             self._probe(turn, contracts)
             self._probed.add(now)
         able = [StorageMeans(means) for means in traits.storage or ()]
@@ -201,8 +202,8 @@ class SlotsAsker:
         if traits.eip1898 is None:
             self._asker.means(turn)
         block = self._asker.block_parameter(turn)
-        pieces = [(address, _LANDMARKS) for address in dict.fromkeys(contracts)][:_CONTRACTS_PROBED]
-        pieces = pieces or [(ZERO_ADDRESS, _ZERO)]
+        landmarks = dict.fromkeys(contracts[:_CONTRACTS_PROBED], _LANDMARKS)
+        pieces = list((landmarks or dict([traits.witness or (ZERO_ADDRESS, _ZERO)])).items())
         slots = [(a, keys[at : at + 32]) for a, keys in pieces for at in range(0, len(keys), 32)]
         asks: list[Ask] = [
             values_ask(pieces, block),
