@@ -163,11 +163,13 @@ def test_the_riskiest_stand_first_and_as_many_as_asked() -> None:
     assert "no account owes anything" in screen(scan((account(1, health=None),)))
 
 
-def test_a_health_factor_on_the_screen_is_rounded_down() -> None:
+def test_a_health_factor_below_the_edge_is_never_shown_as_one() -> None:
     edge = dataclasses.replace(
         account(1), health_factor=1.0, support_raw=10**30 - 1, requirement_raw=10**30, collateral_usd=None
     )
     assert re.search(r"0\.9999 +— ", screen(scan((edge,))))
+    assert to_json(scan((edge,)))["accounts"][0]["health_factor"] < 1.0
+    assert book_frame(scan((edge,)))["health_factor"][0] < 1.0
 
 
 def test_what_is_held_back_says_why() -> None:
