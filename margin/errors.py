@@ -6,6 +6,7 @@ CrossmarginError                  every error this project expects to raise
 │   ├── EndpointError             one endpoint of a chain failed (the next may not)
 │   └── ChainUnreadable           no endpoint of a chain could answer
 ├── VenueError                    a venue is not there, or not what the address book says
+├── StoreError                    the store could not be read or written
 ├── Undecided                     an exact search used up its budget
 └── LocalnetError                 the local chain or its packages could not be set up
 
@@ -55,6 +56,15 @@ class VenueError(CrossmarginError):
         self.venue = venue
         self.problem = problem
         super().__init__(f"{venue}: {problem}")
+
+
+class StoreError(CrossmarginError):
+    """The store could not be read or written: it is locked, full, broken or out of reach."""
+
+    def __init__(self, store: str, problem: str) -> None:
+        self.store = store
+        self.problem = problem
+        super().__init__(f"{store}: {problem}")
 
 
 class Undecided(CrossmarginError):

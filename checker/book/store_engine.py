@@ -1,0 +1,85 @@
+"""Where the store is, and how its database is opened: no word of its URL ever leaves this file."""
+
+from __future__ import annotations
+
+import contextlib
+from pathlib import Path
+from typing import Any
+
+import typer
+from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url
+from sqlalchemy.exc import ArgumentError, DBAPIError, SQLAlchemyError
+
+from checker.config import Config
+from margin.errors import ConfigError
+
+FILE_NAME = "store.sqlite"
+_BUSY_S = 60.0
+"""How long a process waits while another writes."""
+
+
+def store_url(config: Config) -> URL:
+    """The store's URL by the configuration, or a file in the user's own directory, which is made.
+
+    Raises `ConfigError`, which never repeats the URL.
+    """
+    if config.document.store is not None:
+        return parsed_url(config.document.store.url.get_secret_value())
+    directory = Path(typer.get_app_dir("crossmargin"))
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ConfigError("store", f"{directory} cannot be made: {error.strerror}") from None
+    return URL.create("sqlite", database=str(directory / FILE_NAME))
+
+
+def parsed_url(url: str) -> URL:
+    """A URL of a database. Raises `ConfigError`, which never repeats it."""
+    found: URL | None
+    try:
+        found = make_url(url)
+    except (ArgumentError, ValueError):
+        found = None
+    if found is None:  # raised out here: an exception that is chained would hold the URL
+        raise ConfigError("store.url", "not a URL of a database")
+    # SQLAlchemy's own default is an older driver than the one this project names.
+    return found.set(drivername="postgresql+psycopg") if found.drivername == "postgresql" else found
+
+
+def problem_of(error: SQLAlchemyError) -> str:
+    """What failed, in words that hold nothing of the URL."""
+    if isinstance(error, DBAPIError) and type(error.orig).__module__ == "sqlite3":
+        return str(error.orig)[:200]
+    inner = error.orig if isinstance(error, DBAPIError) else error
+    return f"the database fails ({type(inner).__name__})"
+
+
+def engine_of(url: URL) -> Engine:
+    """What opens connections there; none is opened yet. Raises `ConfigError`."""
+    found: Engine | None = None
+    is_sqlite = url.get_backend_name() == "sqlite"
+    # Raised below and not in here: an exception that is chained would hold the URL.
+    with contextlib.suppress(SQLAlchemyError, ImportError):
+        found = create_engine(url, **({"connect_args": {"timeout": _BUSY_S}} if is_sqlite else {}))
+    if found is None:
+        known = url.get_backend_name() == "postgresql"
+        needs = (
+            "PostgreSQL needs the Python package psycopg" if known else "not a database this program knows"
+        )
+        raise ConfigError("store.url", needs)
+    if is_sqlite:
+        event.listen(found, "connect", _prepare_sqlite)
+        event.listen(found, "begin", _begin_sqlite)
+    return found
+
+
+def _prepare_sqlite(connection: Any, _: object) -> None:
+    connection.isolation_level = None  # we begin transactions ourselves, below
+    for pragma in ("foreign_keys=ON", "journal_mode=WAL", "synchronous=NORMAL"):
+        connection.execute(f"PRAGMA {pragma}")
+
+
+def _begin_sqlite(connection: Connection) -> None:
+    # A transaction that reads first and writes later would fail when another has written in between.
+    writes = connection.get_execution_options().get("writes", True)
+    connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
