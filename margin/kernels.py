@@ -14,8 +14,10 @@ from numba import njit
 from margin.screen import Decisions, Flags, Floats, Ints, Places, TermIds
 
 ONE, TWO, THREE, FOUR = np.uint64(1), np.uint64(2), np.uint64(3), np.uint64(4)
-TILE = 32
-"""Scenarios that are judged together: their margins stay in registers."""
+TILE = 64
+"""Scenarios that are judged together."""
+BLOCK = 128
+"""Accounts that are judged in one tile after the other, while both stay in the nearest cache."""
 
 
 @njit(nogil=True, cache=True, fastmath={"contract"})
@@ -174,14 +176,20 @@ def face_values(
         collateral[s] = 0.0
         debt[s] = 0.0
     k = first
+    while k + TWO <= end:
+        plus0, plus1 = max(face[k], 0.0), max(face[k + ONE], 0.0)
+        minus0, minus1 = max(-face[k], 0.0), max(-face[k + ONE], 0.0)
+        t0, t1 = term[k], term[k + ONE]
+        for s in range(TILE):
+            value0, value1 = values[t0, s], values[t1, s]
+            ours, owed = collateral[s] + plus0 * value0, debt[s] + minus0 * value0
+            collateral[s], debt[s] = ours + plus1 * value1, owed + minus1 * value1
+        k += TWO
     while k < end:
-        f, t = face[k], term[k]
-        if f > 0.0:
-            for s in range(TILE):
-                collateral[s] += f * values[t, s]
-        else:
-            for s in range(TILE):
-                debt[s] -= f * values[t, s]
+        plus0, minus0, t0 = max(face[k], 0.0), max(-face[k], 0.0), term[k]
+        for s in range(TILE):
+            collateral[s] += plus0 * values[t0, s]
+            debt[s] += minus0 * values[t0, s]
         k += ONE
 
 
@@ -214,21 +222,56 @@ def count_stressed(
     """Adds up what the accounts `span` come to in every scenario; nothing is kept an account.
 
     Shapes: `bounds` (accounts + 1) into the entries; `unit_values` (tiles, terms, TILE); `least` and
-    `most` (terms, tiles), which no value of that term in that tile goes beyond; `sums` (5, tiles, TILE):
+    `most` (terms, tiles), which no value of that term in that tile goes beyond; `sums` (tiles, 5, TILE):
     accounts below zero, their collateral, debt and bad debt, accounts with no number.
     A tile in which the account cannot fall below zero at any of these values is passed over.
     """
     tiles = unit_values.shape[0]
-    lowest, margin = np.empty(tiles), np.empty(TILE)
+    lowest, margin = np.empty((BLOCK, tiles)), np.empty(TILE)
     collateral, debt = np.empty(TILE), np.empty(TILE)
-    for at in range(span[0], span[1]):
-        if left_out[at]:
-            continue
-        first, end = np.uint64(bounds[at]), np.uint64(bounds[at + 1])
-        lowest_margins(term, weight, first, end, least, most, lowest)
+    for start in range(span[0], span[1], BLOCK):
+        stop = min(start + BLOCK, span[1])
+        for at in range(start, stop):
+            if left_out[at]:
+                lowest[at - start] = 0.0
+            else:
+                first, end = np.uint64(bounds[at]), np.uint64(bounds[at + 1])
+                lowest_margins(term, weight, first, end, least, most, lowest[at - start])
         for tile in range(tiles):
-            if not lowest[tile] >= 0.0:
-                values = unit_values[tile]
-                if fallen(term, weight, first, end, values, margin):
-                    face_values(term, face, first, end, values, collateral, debt)
-                    count(margin, collateral, debt, sums[:, tile])
+            values, found = unit_values[tile], sums[tile]
+            for at in range(start, stop):
+                if not lowest[at - start, tile] >= 0.0:
+                    first, end = np.uint64(bounds[at]), np.uint64(bounds[at + 1])
+                    if fallen(term, weight, first, end, values, margin):
+                        face_values(term, face, first, end, values, collateral, debt)
+                        count(margin, collateral, debt, found)
+
+
+@njit(nogil=True, cache=True)
+def survey(
+    row: Ints,
+    term: TermIds,
+    weight: Floats,
+    face: Floats,
+    left_out: Flags,
+    bounds: Places,
+    importance: Floats,
+) -> tuple[bool, float]:
+    """Whether the rows ascend, and the largest weight or face that is a number.
+
+    Counts each account's entries in `bounds` (behind its own place), adds up each term's weights in
+    `importance`, and sets `left_out` for accounts with a weight or face that is no number.
+    """
+    ascending, largest, before = True, 0.0, 0
+    for k in range(row.size):
+        at = row[k]
+        ascending = ascending and at >= before
+        before = at
+        bounds[at + 1] += 1
+        size = max(abs(weight[k]), abs(face[k]))
+        if np.isfinite(weight[k]) and np.isfinite(face[k]):
+            importance[term[k]] += abs(weight[k])
+            largest = max(largest, size)
+        else:
+            left_out[at] = True
+    return ascending, largest

@@ -11,7 +11,7 @@ from itertools import pairwise
 
 import numpy as np
 
-from margin.screen import Flags, Floats, Places, Screen, in_threads, threads_for
+from margin.screen import Floats, Places, Screen, in_threads, threads_for
 
 LARGEST = 1e300
 """Gross values up to here cannot overflow; beyond it a figure is no number."""
@@ -41,21 +41,24 @@ def stress(screen: Screen, unit_values: Floats) -> StressCounts:
 
     Raises `ValueError` for another shape or type.
     """
-    from margin.kernels import TILE, count_stressed
+    from margin.kernels import TILE, count_stressed, survey
 
     if unit_values.ndim != 2 or unit_values.shape[1] != screen.terms or unit_values.dtype != np.float64:
         shape = f"{unit_values.shape} of {unit_values.dtype}"
         raise ValueError(f"unit_values: shape {shape}, not (scenarios, {screen.terms}) of float64")
-    order = np.argsort(screen.row, kind="stable") if (np.diff(screen.row) < 0).any() else slice(None)
-    row, term, weight, face = screen.row[order], screen.term[order], screen.weight[order], screen.face[order]
-    bounds = np.concatenate([[0], np.cumsum(np.bincount(row, minlength=screen.rows))])
-    left_out = _left_out(screen)
-    importance = np.bincount(term, np.where(left_out[row], 0.0, np.abs(weight)), screen.terms).astype(
-        np.float64
-    )
+    left_out, importance = screen.always_exact.copy(), np.zeros(screen.terms)
+    bounds = np.zeros(screen.rows + 1, np.int64)
+    row, term, weight, face = screen.row, screen.term, screen.weight, screen.face
+    ascending, largest = survey(row, term, weight, face, left_out, bounds, importance)
+    np.cumsum(bounds, out=bounds)
+    if not ascending:
+        order = np.argsort(row, kind="stable")
+        term, weight, face = term[order], weight[order], face[order]
 
     scenarios = unit_values.shape[0]
-    known = _bounded(screen, unit_values)
+    # What could make a sum overflow is no number, so that nothing becomes healthy by overflowing.
+    limit = LARGEST / max(largest * screen.most, 1.0)
+    known = np.where(np.abs(unit_values) <= limit, unit_values, np.nan)
     places = _alike(known, importance, TILE)
     padded = np.concatenate([places, np.repeat(places[-1:], -scenarios % TILE)])
     tiles = np.ascontiguousarray(known[padded].reshape(-1, TILE, screen.terms).transpose(0, 2, 1))
@@ -66,13 +69,13 @@ def stress(screen: Screen, unit_values: Floats) -> StressCounts:
     least, most = np.ascontiguousarray(least), np.ascontiguousarray(most)
 
     def part(span: tuple[int, int]) -> Floats:
-        sums = np.zeros((5, tiles.shape[0], TILE))
+        sums = np.zeros((tiles.shape[0], 5, TILE))
         count_stressed(bounds, term, weight, face, left_out, tiles, least, most, span, sums)
         return sums
 
-    sums = sum(in_threads(part, _spans(screen, scenarios)), np.zeros((5, tiles.shape[0], TILE)))
+    sums = sum(in_threads(part, _spans(screen, scenarios)), np.zeros((tiles.shape[0], 5, TILE)))
     found = np.empty((5, scenarios))
-    found[:, places] = sums.reshape(5, -1)[:, :scenarios]
+    found[:, places] = sums.transpose(1, 0, 2).reshape(5, -1)[:, :scenarios]
     return StressCounts(
         liquidatable=found[0].astype(np.int64),
         collateral=found[1],
@@ -80,21 +83,6 @@ def stress(screen: Screen, unit_values: Floats) -> StressCounts:
         bad_debt=found[3],
         unknown=found[4].astype(np.int64) + np.count_nonzero(left_out),
     )
-
-
-def _left_out(screen: Screen) -> Flags:
-    """Accounts of which floats can say nothing."""
-    found = screen.always_exact.copy()
-    found[screen.row[~(np.isfinite(screen.weight) & np.isfinite(screen.face))]] = True
-    return found
-
-
-def _bounded(screen: Screen, unit_values: Floats) -> Floats:
-    """The unit values, with no number in place of those that could make a sum overflow."""
-    sizes = np.abs(np.concatenate([screen.weight, screen.face]))
-    largest = float(sizes.max(where=np.isfinite(sizes), initial=0.0))
-    limit = LARGEST / max(largest * screen.most, 1.0)
-    return np.where(np.abs(unit_values) <= limit, unit_values, np.nan)
 
 
 def _alike(unit_values: Floats, importance: Floats, size: int) -> Places:
