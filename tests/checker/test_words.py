@@ -22,6 +22,21 @@ def test_usd(value: float | None, shown: str) -> None:
 
 
 @pytest.mark.parametrize(
+    ("value", "shown"), [(None, "—"), (0.0, "$0"), (-0.4, "$0"), (1234.567, "$1,235"), (-3.2, "−$3")]
+)
+def test_whole_usd(value: float | None, shown: str) -> None:
+    assert words.whole_usd(value) == shown
+
+
+@pytest.mark.parametrize(
+    ("percent", "shown"),
+    [(100.0, "100.000 %"), (99.99999999, "99.999 %"), (99.9995, "99.999 %"), (0.0, "0.000 %")],
+)
+def test_a_share_is_never_rounded_up(percent: float, shown: str) -> None:
+    assert words.floored_percent(percent) == shown
+
+
+@pytest.mark.parametrize(
     ("raw", "decimals", "shown"),
     [
         (198031016349, 8, "1,980.31016349"),

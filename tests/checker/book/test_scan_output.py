@@ -109,6 +109,7 @@ def test_the_schema_knows_every_reason_and_refuses_a_flattered_book() -> None:
     assert valid(document)
     assert not valid(document | {"seconds": 1.0})
     gone, lost = document["accounts"]
+    wrong: dict[str, object]
     for wrong in ({"band": "ok"}, {"support_raw": 5}, {"health_factor": "0.9"}):
         assert not valid(document | {"accounts": [gone | wrong]})
     for wrong in ({"band": "ok"}, {"health_factor": 1.5}, {"support_raw": "0"}):
