@@ -109,11 +109,10 @@ def test_the_schema_knows_every_reason_and_refuses_a_flattered_book() -> None:
     assert valid(document)
     assert not valid(document | {"seconds": 1.0})
     gone, lost = document["accounts"]
-    wrong: dict[str, object]
-    for wrong in ({"band": "ok"}, {"support_raw": 5}, {"health_factor": "0.9"}):
-        assert not valid(document | {"accounts": [gone | wrong]})
-    for wrong in ({"band": "ok"}, {"health_factor": 1.5}, {"support_raw": "0"}):
-        assert not valid(document | {"accounts": [lost | wrong]})
+    for key, value in (("band", "ok"), ("support_raw", 5), ("health_factor", "0.9")):
+        assert not valid(document | {"accounts": [gone | {key: value}]})
+    for key, value in (("band", "ok"), ("health_factor", 1.5), ("support_raw", "0")):
+        assert not valid(document | {"accounts": [lost | {key: value}]})
     assert not valid(document | {"accounts": [{k: v for k, v in gone.items() if k != "liquidatable"}]})
     assert not valid(document | {"completeness": {"percent": 100.1, "reserves": []}})
 
