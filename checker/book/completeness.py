@@ -27,6 +27,7 @@ def completeness(table: Table, totals: Sequence[Total]) -> Completeness:
                 chain_debt_raw=debt.chain_raw,
                 book_stable_raw=None if stable is None else table.sum_of(stable.part),
                 chain_stable_raw=None if stable is None else stable.chain_raw,
+                stable_is_exact=stable is None or stable.exact,
             )
         )
     return Completeness(tuple(reserves))

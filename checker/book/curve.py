@@ -41,7 +41,7 @@ def curve(venue: Tracked[Any], screen: Screen) -> tuple[CurvePoint, ...]:
         CurvePoint(
             direction=_label(venue, name),
             drop=drop,
-            accounts=int(counts.accounts[at]),
+            accounts=int(counts.liquidatable[at]),
             collateral_usd=float(counts.collateral[at]) * usd,
             debt_usd=float(counts.debt[at]) * usd,
             bad_debt_usd=float(counts.bad_debt[at]) * usd,

@@ -35,12 +35,13 @@ def key_of(market: Market, id_: bytes) -> AccountKey:
 def account_of(market: Market, id_: bytes, words: Mapping[int, int]) -> AaveAccount | None:
     """The account of these words (by part), unread prices and modes not looked at; `None` when empty."""
     positions = []
-    for reserve in market.reserves.values():
-        first = parts.part_of(reserve.id, 0)
+    held = {parts.kind_of(part)[0] for part, word in words.items() if word and part not in parts.COMMON}
+    for reserve in sorted(held):
+        first = parts.part_of(reserve, 0)
         supply, debt = words.get(first + SUPPLY, 0), words.get(first + DEBT, 0)
         stable = _stable(words.get(first + STABLE, 0), words.get(first + parts.STABLE_AT, 0))
         if supply or debt or stable:
-            positions.append(Position(reserve.id, supply, debt, stable))
+            positions.append(Position(reserve, supply, debt, stable))
     if not positions:
         return None
     key = key_of(market, id_)
@@ -70,9 +71,12 @@ def modes(cells: Cells) -> npt.NDArray[np.uint8]:
 
 
 def implied(market: Market, cells: Cells) -> tuple[Index, Index]:
-    """Supplies and debts that flags tell of; a debt that is not variable must be a stable one."""
+    """Supplies and debts that flags tell of.
+
+    A debt that is not variable must be a stable one; and where anyone has stable debt in a reserve,
+    all who borrow there are asked for it, since its total proves nothing (see `read_totals`).
+    """
     bits = flag_bits(cells)
-    amount_of = {part: cells.part == part for part in np.unique(cells.part)}
     rows: list[npt.NDArray[np.intp]] = []
     found: list[npt.NDArray[np.int32]] = []
 
@@ -81,22 +85,33 @@ def implied(market: Market, cells: Cells) -> tuple[Index, Index]:
         found.append(np.full(len(row), part, np.int32))
 
     for reserve in market.reserves.values():
-        supply, debt = (parts.part_of(reserve.id, kind) for kind in (SUPPLY, DEBT))
         borrows = np.flatnonzero(bits[:, 2 * reserve.id])
-        add(np.flatnonzero(bits[:, 2 * reserve.id + 1]), supply)
-        add(borrows, debt)
-        if market.rules.stable_debt and debt in amount_of:
-            mine = amount_of[debt]
-            variable = np.zeros(len(cells.ids), np.bool_)
-            variable[cells.row[mine]] = cells.words[mine].any(axis=1)
-            known = np.zeros(len(cells.ids), np.bool_)
-            known[cells.row[mine]] = True
-            fixed = borrows[known[borrows] & ~variable[borrows]]
+        add(np.flatnonzero(bits[:, 2 * reserve.id + 1]), parts.part_of(reserve.id, SUPPLY))
+        add(borrows, parts.part_of(reserve.id, DEBT))
+        if market.rules.stable_debt:
+            if not _filled(cells, parts.part_of(reserve.id, STABLE)).any():
+                known, filled = (which(cells, parts.part_of(reserve.id, DEBT)) for which in (_known, _filled))
+                borrows = borrows[known[borrows] & ~filled[borrows]]
             for part in parts.with_companions(parts.part_of(reserve.id, STABLE)):
-                add(fixed, part)
+                add(borrows, part)
     if not rows:
         return np.zeros(0, np.int32), np.zeros(0, np.int32)
     return np.concatenate(rows).astype(np.int32), np.concatenate(found)
+
+
+def _known(cells: Cells, part: int) -> npt.NDArray[np.bool_]:
+    """Which accounts have a cell of this part."""
+    known = np.zeros(len(cells.ids), np.bool_)
+    known[cells.row[cells.part == part]] = True
+    return known
+
+
+def _filled(cells: Cells, part: int) -> npt.NDArray[np.bool_]:
+    """Which accounts have a cell of this part that is not zero."""
+    mine = cells.part == part
+    filled = np.zeros(len(cells.ids), np.bool_)
+    filled[cells.row[mine]] = cells.words[mine].any(axis=1)
+    return filled
 
 
 class Terms:
