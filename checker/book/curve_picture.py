@@ -17,7 +17,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
 from checker import words
-from checker.book.curve_table import MARKET, directions, fall
+from checker.book.curve_table import MARKET, directions, fall, most_unknown
 from checker.book.view import CurvePoint, Scan
 
 FORMATS = ("png", "svg")
@@ -26,6 +26,7 @@ FACTORS = 5
 _INCHES = (8.0, 4.6)
 _DPI = 200
 _INK, _GREY, _PALE = "#1f2933", "#66727f", "#e3e8ed"
+_ALARM = "#a3195b"
 _COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#b8860b")
 """Told apart by colour-blind readers too."""
 _STYLE: dict[Any, Any] = {
@@ -53,10 +54,11 @@ def write_picture(scan: Scan, path: Path, kind: str) -> None:
 
 def _figure(scan: Scan) -> Figure:
     figure = Figure(figsize=_INCHES, facecolor="white")
-    axes = figure.add_axes((0.085, 0.125, 0.72, 0.665))
+    axes = figure.add_axes((0.085, 0.125, 0.72, 0.635))
     figure.text(0.03, 0.93, "Liquidatable if prices fall", fontsize=14, fontweight="bold")
     figure.text(0.03, 0.885, _caption(scan), color=_GREY)
-    figure.text(0.03, 0.84, _KEY, color=_GREY)
+    figure.text(0.03, 0.843, _KEY, color=_GREY)
+    figure.text(0.03, 0.801, _missing(scan), color=_ALARM)
     harmful, _ = directions(scan.curve)
     lines = {name: harmful[name] for name in list(harmful)[: FACTORS + (MARKET in harmful)]}
     _frame(axes, scan.curve)
@@ -72,12 +74,19 @@ def _figure(scan: Scan) -> Figure:
 def _caption(scan: Scan) -> str:
     block = scan.block
     said = f"{words.plain(scan.venue, 60)} · block {block.number} · {words.moment(block.timestamp)}"
-    said += f" · {len(scan.accounts):,} accounts"
-    if scan.unread:
-        said += f", {len(scan.unread):,} unread"
+    return f"{said} · {len(scan.accounts):,} accounts"
+
+
+def _missing(scan: Scan) -> str:
+    """What the picture can not show; empty where it shows everything."""
+    said = []
     if not scan.completeness.is_complete:
-        said += f" · INCOMPLETE: {words.floored_percent(scan.completeness.percent)}"
-    return said
+        said.append(f"INCOMPLETE: {words.floored_percent(scan.completeness.percent)} of the book was found")
+    if scan.unread:
+        said.append(f"{len(scan.unread):,} unread")
+    if unknown := most_unknown(scan.curve):
+        said.append(f"without {unknown}")
+    return " · ".join(said)
 
 
 def _frame(axes: Axes, curve: Sequence[CurvePoint]) -> None:

@@ -50,12 +50,20 @@ def curve_table(scan: Scan, bar_width: int) -> list[RenderableType]:
     parts: list[RenderableType] = []
     if shown:
         parts.append(_table(shown, harmful, bar_width))
+    if unknown := most_unknown(scan.curve):
+        parts.append(Text(f"not in these figures: {unknown}", style="magenta"))
     more = [name for name in harmful if name not in shown]
     if more:
         parts.append(Text(f"also in --curve: {_names(more)}", style="dim"))
     if harmless:
         parts.append(Text(f"nobody would be liquidatable by a fall of: {_names(harmless)}", style="dim"))
     return parts
+
+
+def most_unknown(curve: Sequence[CurvePoint]) -> str:
+    """How many accounts are left out where most are; empty where none is."""
+    most = max((point.unknown for point in curve), default=0)
+    return f"up to {most:,} account{'s' * (most != 1)} that could not be judged" if most else ""
 
 
 def _table(shown: Sequence[str], points: dict[str, list[CurvePoint]], bar_width: int) -> Table:

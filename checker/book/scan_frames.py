@@ -15,7 +15,7 @@ from checker.book.view import Scan, health_of
 from checker.frames import frame_to_csv
 
 _TYPES = (
-    dict.fromkeys(("block_number", "accounts"), "Int64")
+    dict.fromkeys(("block_number", "accounts", "unknown"), "Int64")
     | dict.fromkeys(("liquidatable", "agrees"), "boolean")
     | dict.fromkeys(("health_factor", "collateral_usd", "debt_usd", "drop", "bad_debt_usd"), "Float64")
 )
@@ -58,6 +58,7 @@ def curve_frame(scan: Scan) -> pd.DataFrame:
             "collateral_usd": [p.collateral_usd for p in points],
             "debt_usd": [p.debt_usd for p in points],
             "bad_debt_usd": [p.bad_debt_usd for p in points],
+            "unknown": [p.unknown for p in points],
         },
     )
 

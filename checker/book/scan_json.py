@@ -94,6 +94,7 @@ def _point(point: CurvePoint) -> Json:
         "collateral_usd": point.collateral_usd,
         "debt_usd": point.debt_usd,
         "bad_debt_usd": point.bad_debt_usd,
+        "unknown": point.unknown,
     }
 
 

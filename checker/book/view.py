@@ -161,6 +161,8 @@ class CurvePoint:
     debt_usd: float
     bad_debt_usd: float
     """What their collateral there does not cover."""
+    unknown: int = 0
+    """Accounts that could not be judged there, and are in none of the above."""
 
 
 @dataclass(frozen=True, slots=True)
