@@ -58,6 +58,8 @@ def engine_of(url: URL) -> Engine:
     """What opens connections there; none is opened yet. Raises `ConfigError`."""
     found: Engine | None = None
     is_sqlite = url.get_backend_name() == "sqlite"
+    if is_sqlite and url.query:
+        raise ConfigError("store.url", "a SQLite URL takes no options")
     # Raised below and not in here: an exception that is chained would hold the URL.
     with contextlib.suppress(SQLAlchemyError, ImportError):
         found = create_engine(url, **({"connect_args": {"timeout": _BUSY_S}} if is_sqlite else {}))
