@@ -8,7 +8,7 @@ from typing import Protocol
 
 from chain import program
 from chain.abi import AbiError
-from chain.answers import Again, TooBig, hex_bytes, quantity
+from chain.answers import Again, Heavy, TooBig, hex_bytes, quantity
 from chain.means import TRANSIENT, Asker
 from chain.node import Turn
 from chain.slots import (
@@ -120,7 +120,8 @@ class SlotsAsker:
                 failure = failure if words else Unread(Reason.MALFORMED, "not the words asked for")
             answers += words or [None] * len(group)
         if failure and not any(answers):
-            raise EndpointError(turn.node.label, Unread(failure.reason, failure.detail))
+            kind = TooBig if isinstance(failure, Heavy) else EndpointError
+            raise kind(turn.node.label, Unread(failure.reason, failure.detail))
         return answers
 
     def _by_program(self, turn: Turn, pieces: Sequence[Piece], witness: Piece | None) -> list[bytes | None]:
@@ -225,9 +226,8 @@ class SlotsAsker:
         if values and b"".join(values) == truth:
             able.append(StorageMeans.VALUES)
         traits.storage = tuple(able)
-        traits.witness = next(
-            (slot for slot, word in zip(slots, singles, strict=True) if word != _ZERO), None
-        )
+        full = (slot for slot, word in zip(slots, singles, strict=True) if word != _ZERO)
+        traits.witness = next(full, traits.witness)
 
     def _told_by_program(self, turn: Turn, answer: object, count: int) -> bytes | None:
         raw = hex_bytes(answer)
