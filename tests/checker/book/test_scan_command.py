@@ -267,5 +267,5 @@ def test_a_genuine_market_on_the_screen_and_twice_the_same(run: Run, config: Pat
 def test_an_unknown_venue_asks_no_node(run: Run, config: Path, world: World, proxy: FaultProxy) -> None:
     config.write_text(world.config_text().replace(world.anvil.url, proxy.url))
     complaint = run("scan", "--venue", "v9", "--config", config).complaint
-    assert "there are local/aave-v3/v3.0.2, local/aave-v3/v3.2" in complaint
+    assert "there are local/aave-v3/v3.2, local/aave-v3/v3.0.2" in complaint
     assert proxy.posts == 0
