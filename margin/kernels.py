@@ -25,9 +25,7 @@ def sweep(
     row: Ints,
     term: TermIds,
     weight: Floats,
-    unit_values: Floats,
-    doubt: Floats,
-    slack: Floats,
+    terms: Floats,
     floor: float,
     span: tuple[int, int, int, int],
     positive: Floats,
@@ -36,9 +34,9 @@ def sweep(
 ) -> int:
     """Writes the sums of the rows `low` up to `high` from the entries `start` up to `stop`, in one pass.
 
-    `span` is (start, stop, low, high). It ends at the first entry that is not in ascending order
-    within these rows, and gives its position: what comes from there on is for `add`. A value that is
-    not a number goes to both sides.
+    `terms` holds four numbers a term: unit value, doubt, slack, nothing. `span` is (start, stop, low,
+    high). It ends at the first entry that is not in ascending order within these rows, and gives its
+    position: what comes from there on is for `add`. A value that is not a number goes to both sides.
     """
     start, stop, low, high = span
     at, k, end = low, np.uint64(start), np.uint64(stop)
@@ -53,14 +51,14 @@ def sweep(
                 positive[empty], negative[empty], error[empty] = 0.0, 0.0, floor
             at = here
             plus, minus, off = 0.0, 0.0, floor
-        t = term[k]
-        value = weight[k] * unit_values[t]
+        t = np.uint64(term[k]) * FOUR
+        value = weight[k] * terms[t]
         size = abs(value)
         # Without a branch, and one of the two exactly zero; not `max`, which may drop what is no number.
         part = 0.0 if value < 0.0 else value  # noqa: FURB136
         plus += part
         minus += size - part
-        off += size * doubt[t] + slack[t]
+        off += size * terms[t + ONE] + terms[t + TWO]
         k += ONE
     if low < high:
         positive[at], negative[at], error[at] = plus, minus, off
@@ -74,9 +72,7 @@ def add(
     row: Ints,
     term: TermIds,
     weight: Floats,
-    unit_values: Floats,
-    doubt: Floats,
-    slack: Floats,
+    terms: Floats,
     span: tuple[int, int],
     positive: Floats,
     negative: Floats,
@@ -84,13 +80,13 @@ def add(
 ) -> None:
     """Adds the entries `span` in whatever order they stand to the sums that `sweep` has written."""
     for k in range(span[0], span[1]):
-        at, t = row[k], term[k]
-        value = weight[k] * unit_values[t]
+        at, t = row[k], np.uint64(term[k]) * FOUR
+        value = weight[k] * terms[t]
         if not value < 0.0:
             positive[at] += value
         if not value > 0.0:
             negative[at] -= value
-        error[at] += abs(value) * doubt[t] + slack[t]
+        error[at] += abs(value) * terms[t + ONE] + terms[t + TWO]
 
 
 @njit(nogil=True, cache=True)

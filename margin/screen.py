@@ -113,14 +113,16 @@ class Repriced:
         return decisions
 
 
-def reprice(screen: Screen, unit_values: Floats) -> Repriced:
+def reprice(screen: Screen, unit_values: Floats, into: Repriced | None = None) -> Repriced:
     """Every account of the book at these unit values, one a term.
 
     The error is rigorous. With u = 2**-53, an account of n entries is off by less than n·u of its
     gross value in multiplying and adding, and by u of it in the subtraction of `decided`; the doubts
     are themselves summed low by less than (n + 4)·u of their sum. So (2·n + 16)·u of the gross value on top
     of the doubts, and all of it larger by the same share, is more than enough.
-    Raises `ValueError` where the unit values are not as many as the terms.
+
+    `into` is an earlier answer for a book of as many accounts that nobody needs any more: it is
+    written over, which saves a fifth of the time. Raises `ValueError` for columns of another length.
     """
     _expect("unit_values", unit_values, screen.terms, np.float64)
     share = (2 * screen.most + 16) * HALF_ULP
@@ -128,14 +130,20 @@ def reprice(screen: Screen, unit_values: Floats) -> Repriced:
     with np.errstate(over="ignore", invalid="ignore"):  # what is no number stays none
         slack = np.abs(unit_values) * (screen.slack * (1 + share))
     floor = screen.floor * (1 + share) + SMALLEST
-    return Repriced(*_summed(screen, screen.weight, unit_values, doubt, slack, floor))
+    into = into or Repriced(*_empty(screen))
+    for name in ("support", "requirement", "error"):
+        _expect(name, getattr(into, name), screen.rows, np.float64)
+    _sum(screen, screen.weight, (unit_values, doubt, slack), floor, into)
+    return into
 
 
 def at_face(screen: Screen, unit_values: Floats) -> tuple[Floats, Floats]:
     """Collateral and debt of every account at face value; no number where a unit value of theirs is none."""
+    _expect("unit_values", unit_values, screen.terms, np.float64)
     nothing = np.zeros(screen.terms)
-    positive, negative, _ = _summed(screen, screen.face, unit_values, nothing, nothing, 0.0)
-    return positive, negative
+    found = Repriced(*_empty(screen))
+    _sum(screen, screen.face, (unit_values, nothing, nothing), 0.0, found)
+    return found.support, found.requirement
 
 
 def in_threads(work: Callable[[T], R], parts: Iterable[T]) -> list[R]:
@@ -155,20 +163,27 @@ def threads_for(entries: int) -> int:
     return max(1, min(len(os.sched_getaffinity(0)), entries // ENTRIES_PER_THREAD))
 
 
-def _summed(
-    screen: Screen, weight: Floats, unit_values: Floats, doubt: Floats, slack: Floats, floor: float
-) -> tuple[Floats, Floats, Floats]:
-    """Per account its positive values, its negative ones, and the floor plus the doubt and slack of all."""
+def _empty(screen: Screen) -> tuple[Floats, Floats, Floats]:
+    return np.empty(screen.rows), np.empty(screen.rows), np.empty(screen.rows)
+
+
+def _sum(
+    screen: Screen, weight: Floats, of_terms: tuple[Floats, Floats, Floats], floor: float, into: Repriced
+) -> None:
+    """Per account its positive values, its negative ones, and the floor plus the doubt and slack of all.
+
+    `of_terms` is unit value, doubt (a share of each value) and slack (an amount for each entry).
+    """
     from margin.kernels import add, sweep
 
-    _expect("unit_values", unit_values, screen.terms, np.float64)
-    columns = screen.row, screen.term, weight, unit_values, doubt, slack
-    sums = np.empty(screen.rows), np.empty(screen.rows), np.empty(screen.rows)
+    # Side by side, so that an entry looks in one place.
+    terms = np.stack([*of_terms, np.zeros(screen.terms)], axis=1).ravel()
+    row, term = screen.row, screen.term
+    sums = into.support, into.requirement, into.error
     spans = _spans(screen)
-    ends = in_threads(lambda span: sweep(*columns, floor, span, *sums), spans)
+    ends = in_threads(lambda span: sweep(row, term, weight, terms, floor, span, *sums), spans)
     for (_, stop, _, _), end in zip(spans, ends, strict=True):
-        add(*columns, (end, stop), *sums)
-    return sums
+        add(row, term, weight, terms, (end, stop), *sums)
 
 
 def _spans(screen: Screen) -> list[tuple[int, int, int, int]]:

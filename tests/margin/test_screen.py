@@ -248,7 +248,19 @@ def test_unit_values_that_do_not_fit_are_refused(unit_values: Any) -> None:
             question(screen, unit_values)
 
 
+@given(books(), st.floats(-2, 2))
+def test_written_over_an_earlier_answer(book: Book, move: float) -> None:
+    fresh = reprice(book.screen, book.unit_values)
+    before = reprice(book.screen, book.unit_values * move + 1)
+    again = reprice(book.screen, book.unit_values, into=before)
+    assert again is before
+    for name in ("support", "requirement", "error"):
+        np.testing.assert_array_equal(getattr(again, name), getattr(fresh, name))
+
+
 def test_figures_of_another_book_are_refused() -> None:
     one, two = screen_of(1, [], [0.0]), screen_of(2, [], [0.0])
     with pytest.raises(ValueError, match="support"):
         reprice(one, np.zeros(1)).decided(two)
+    with pytest.raises(ValueError, match="support"):
+        reprice(two, np.zeros(1), into=reprice(one, np.zeros(1)))
