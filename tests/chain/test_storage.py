@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -212,11 +213,18 @@ def test_many_words_in_few_posts(
         np.tile(asked.truth, (times, 1)),
     )
     assert many.is_told_by(many.read(Reader(rpc, here, only_storage=means)))
-    assert way.posts <= 10
+    assert way.posts <= 12
     assert max(seen.size for seen in way.requests) < 2_000_000
     before = way.posts
     assert asked.is_told_by(asked.read(Reader(rpc, here, only_storage=means)))
     assert way.posts == before + 1, "probed once for all readers"
+
+
+@pytest.mark.parametrize("means", list(StorageMeans))
+def test_a_contract_may_be_listed_twice(means: StorageMeans, rpc: Rpc, asked: Asked, here: BlockRef) -> None:
+    odd = asked.contract + len(asked.contracts) * (np.arange(len(asked.keys)) % 2)
+    found = Reader(rpc, here, only_storage=means).words(asked.contracts * 2, odd, asked.keys)
+    assert asked.is_told_by(found)
 
 
 def test_nothing_asked_is_nothing_read(rpc: Rpc, way: FaultProxy, here: BlockRef) -> None:
@@ -481,7 +489,9 @@ GARBLED = {
     "short": lambda words: words[:-1],
     "long": lambda words: [*words, words[0]],
     "a digit less": lambda words: ["0x1", *words[1:]],
-    "no prefix": lambda words: ["00" + words[0], *words[1:]],
+    "no prefix": lambda words: [words[0][2:], "0x" + words[1], *words[2:]],
+    "other prefix": lambda words: ["00" + words[0][2:], *words[1:]],
+    "other letter": lambda words: ["0y" + words[0][2:], *words[1:]],
     "blanks": lambda words: ["0x" + "  " * 32, *words[1:]],
     "no text": lambda words: [7, *words[1:]],
     "no hex": lambda words: ["0x" + "g" * 64, *words[1:]],
@@ -498,6 +508,65 @@ def test_garbled_values_are_noticed(
     assert len(found.unread) == len(asked.keys)
     assert not found.raw.any()
     assert asked.is_told_by(asked.read(Reader(rpc, here)))
+
+
+@pytest.mark.parametrize("name", [name for name in GARBLED if name != "one word"])
+def test_values_of_another_form_are_noticed_at_any_time(
+    name: str, rpc: Rpc, way: FaultProxy, asked: Asked, here: BlockRef
+) -> None:
+    reader = Reader(rpc, here, only_storage=VALUES)
+    assert asked.is_told_by(asked.read(reader))
+    garbled = Rewritten(GARBLED[name], method="eth_getStorageValues")
+    way.add(garbled)
+    found = asked.read(reader)
+    assert len(found.unread) == len(asked.keys)
+    assert {unread.reason for unread in found.unread.values()} == {Reason.MALFORMED}
+    way.clear()
+    way.add(dataclasses.replace(garbled, times=1))
+    assert asked.is_told_by(asked.read(reader))
+
+
+def repacked(result: str, change: Callable[[bytes], bytes]) -> str:
+    """An answer of the program in good form, with every piece of words changed."""
+    raw = bytes.fromhex(result[2:])
+    pieces, place = [], 64
+    while place < len(raw):
+        size = int.from_bytes(raw[place + 1 : place + 4], "big")
+        words = change(raw[place + 4 : place + 4 + size])
+        pieces += [raw[place : place + 1], len(words).to_bytes(3, "big"), words]
+        place += 4 + size
+    return "0x" + (raw[:64] + b"".join(pieces)).hex()
+
+
+@pytest.mark.parametrize(
+    "change",
+    [lambda words: words[:32], lambda words: words[:-32], lambda words: words + words, lambda _: b""],
+    ids=["one word", "a word less", "twice", "nothing"],
+)
+def test_the_program_gives_a_word_for_every_slot(
+    change: Callable[[bytes], bytes], rpc: Rpc, way: FaultProxy, asked: Asked, here: BlockRef
+) -> None:
+    reader = Reader(rpc, here, only_storage=PROGRAM)
+    assert asked.is_told_by(asked.read(reader))
+    way.add(Rewritten(partial(repacked, change=change), method="eth_call"))
+    found = asked.read(reader)
+    assert len(found.unread) == len(asked.keys)
+    assert {unread.reason for unread in found.unread.values()} == {Reason.MALFORMED}
+    way.clear()
+    assert asked.is_told_by(asked.read(reader))
+
+
+@pytest.mark.parametrize(("word", "reason"), [(0, Reason.WRONG_CHAIN), (1, Reason.BLOCK_NOT_FOUND)])
+def test_the_program_tells_where_and_when_it_ran(
+    word: int, reason: Reason, rpc: Rpc, way: FaultProxy, asked: Asked, here: BlockRef
+) -> None:
+    reader = Reader(rpc, here, only_storage=PROGRAM)
+    assert asked.is_told_by(asked.read(reader))
+    start = 2 + 64 * word
+    way.add(Rewritten(lambda r: r[:start] + f"{5:064x}" + r[start + 64 :], method="eth_call"))
+    found = asked.read(reader)
+    assert len(found.unread) == len(asked.keys)
+    assert {unread.reason for unread in found.unread.values()} == {reason}
 
 
 @pytest.mark.parametrize("cut", [2, 64, 66, 130, 1000])
