@@ -39,16 +39,19 @@ def sweep(
     position: what comes from there on is for `add`. A value that is not a number goes to both sides.
     """
     start, stop, low, high = span
-    at, k, end = low, np.uint64(start), np.uint64(stop)
+    at, last = np.int32(low), np.int32(high)
+    k, end = np.uint64(start), np.uint64(stop)
     plus, minus, off = 0.0, 0.0, floor
     while k < end:
         here = row[k]
         if here != at:
-            if here < at or here >= high:
+            if here < at or here >= last:
                 break
-            positive[at], negative[at], error[at] = plus, minus, off
-            for empty in range(at + 1, here):
-                positive[empty], negative[empty], error[empty] = 0.0, 0.0, floor
+            written = np.uint64(at)
+            positive[written], negative[written], error[written] = plus, minus, off
+            if here - at > 1:
+                for empty in range(at + 1, here):
+                    positive[empty], negative[empty], error[empty] = 0.0, 0.0, floor
             at = here
             plus, minus, off = 0.0, 0.0, floor
         t = np.uint64(term[k]) * FOUR
