@@ -130,77 +130,51 @@ def lowest_margins(
 
 
 @njit(nogil=True, cache=True, fastmath={"contract"})
-def fallen(
-    term: TermIds, weight: Floats, first: np.uint64, end: np.uint64, values: Floats, margin: Floats
-) -> int:
-    """Writes one account's margin in each scenario of a tile; how many are below zero or no number.
+def product(
+    term: TermIds, amount: Floats, first: np.uint64, end: np.uint64, values: Floats, found: Floats
+) -> None:
+    """Writes what the entries `first` up to `end` come to in each scenario of a tile.
 
-    Four entries at a time, so that the margins are loaded and stored a quarter as often.
+    Four entries at a time, so that the sums are loaded and stored a quarter as often.
     """
     for s in range(TILE):
-        margin[s] = 0.0
+        found[s] = 0.0
     k = first
     while k + FOUR <= end:
-        w0, w1, w2, w3 = weight[k], weight[k + ONE], weight[k + TWO], weight[k + THREE]
+        a0, a1, a2, a3 = amount[k], amount[k + ONE], amount[k + TWO], amount[k + THREE]
         t0, t1, t2, t3 = term[k], term[k + ONE], term[k + TWO], term[k + THREE]
         for s in range(TILE):
-            ours = margin[s] + w0 * values[t0, s]
-            ours += w1 * values[t1, s]
-            ours += w2 * values[t2, s]
-            margin[s] = ours + w3 * values[t3, s]
+            so_far = found[s] + a0 * values[t0, s]
+            so_far += a1 * values[t1, s]
+            so_far += a2 * values[t2, s]
+            found[s] = so_far + a3 * values[t3, s]
         k += FOUR
     while k < end:
-        w, t = weight[k], term[k]
+        a, t = amount[k], term[k]
         for s in range(TILE):
-            margin[s] += w * values[t, s]
+            found[s] += a * values[t, s]
         k += ONE
+
+
+@njit(nogil=True, cache=True)
+def none_falls(margin: Floats) -> bool:
+    """Whether every margin is a number and not below zero."""
     found = 0
     for s in range(TILE):
         found += not margin[s] >= 0.0
-    return found
-
-
-@njit(nogil=True, cache=True, fastmath={"contract"})
-def face_values(
-    term: TermIds,
-    face: Floats,
-    first: np.uint64,
-    end: np.uint64,
-    values: Floats,
-    collateral: Floats,
-    debt: Floats,
-) -> None:
-    """Writes one account's collateral and debt in each scenario of a tile."""
-    for s in range(TILE):
-        collateral[s] = 0.0
-        debt[s] = 0.0
-    k = first
-    while k + TWO <= end:
-        plus0, plus1 = max(face[k], 0.0), max(face[k + ONE], 0.0)
-        minus0, minus1 = max(-face[k], 0.0), max(-face[k + ONE], 0.0)
-        t0, t1 = term[k], term[k + ONE]
-        for s in range(TILE):
-            value0, value1 = values[t0, s], values[t1, s]
-            ours, owed = collateral[s] + plus0 * value0, debt[s] + minus0 * value0
-            collateral[s], debt[s] = ours + plus1 * value1, owed + minus1 * value1
-        k += TWO
-    while k < end:
-        plus0, minus0, t0 = max(face[k], 0.0), max(-face[k], 0.0), term[k]
-        for s in range(TILE):
-            collateral[s] += plus0 * values[t0, s]
-            debt[s] += minus0 * values[t0, s]
-        k += ONE
+    return found == 0
 
 
 @njit(nogil=True, cache=True, fastmath={"contract"})
 def count(margin: Floats, collateral: Floats, debt: Floats, sums: Floats) -> None:
-    """Adds one account to the scenarios of a tile in which it has fallen; no branch in the loop."""
+    """Adds one account (its debt negative) to the scenarios of a tile in which it has fallen; no branch."""
     for s in range(TILE):
         below = margin[s] < 0.0
-        lost = debt[s] - collateral[s]
+        owed = -debt[s]
+        lost = owed - collateral[s]
         sums[0, s] += 1.0 if below else 0.0
         sums[1, s] += collateral[s] if below else 0.0
-        sums[2, s] += debt[s] if below else 0.0
+        sums[2, s] += owed if below else 0.0
         sums[3, s] += lost if below and lost > 0.0 else 0.0
         sums[4, s] += 0.0 if below or margin[s] >= 0.0 else 1.0
 
@@ -208,6 +182,7 @@ def count(margin: Floats, collateral: Floats, debt: Floats, sums: Floats) -> Non
 @njit(nogil=True, cache=True, fastmath={"contract"})
 def count_stressed(
     bounds: Places,
+    debts_from: Places,
     term: TermIds,
     weight: Floats,
     face: Floats,
@@ -220,9 +195,10 @@ def count_stressed(
 ) -> None:
     """Adds up what the accounts `span` come to in every scenario; nothing is kept an account.
 
-    Shapes: `bounds` (accounts + 1) into the entries; `unit_values` (tiles, terms, TILE); `least` and
-    `most` (terms, tiles), which no value of that term in that tile goes beyond; `sums` (tiles, 5, TILE):
-    accounts below zero, their collateral, debt and bad debt, accounts with no number.
+    Shapes: `bounds` (accounts + 1) and `debts_from` (accounts) into the entries; `unit_values`
+    (tiles, terms, TILE); `least` and `most` (terms, tiles), which no value of that term in that tile
+    goes beyond; `sums` (tiles, 5, TILE): accounts below zero, their collateral, debt and bad debt,
+    accounts with no number.
     A tile in which the account cannot fall below zero at any of these values is passed over.
     """
     tiles = unit_values.shape[0]
@@ -241,9 +217,13 @@ def count_stressed(
             for at in range(start, stop):
                 if not lowest[at - start, tile] >= 0.0:
                     first, end = np.uint64(bounds[at]), np.uint64(bounds[at + 1])
-                    if fallen(term, weight, first, end, values, margin):
-                        face_values(term, face, first, end, values, collateral, debt)
-                        count(margin, collateral, debt, found)
+                    product(term, weight, first, end, values, margin)
+                    if none_falls(margin):
+                        continue
+                    owed_from = np.uint64(debts_from[at])
+                    product(term, face, first, owed_from, values, collateral)
+                    product(term, face, owed_from, end, values, debt)
+                    count(margin, collateral, debt, found)
 
 
 @njit(nogil=True, cache=True)
@@ -255,22 +235,42 @@ def survey(
     left_out: Flags,
     bounds: Places,
     importance: Floats,
-) -> tuple[bool, float]:
-    """Whether the rows ascend, and the largest weight or face that is a number.
+) -> float:
+    """The largest weight or face that is a number.
 
     Counts each account's entries in `bounds` (behind its own place), adds up each term's weights in
     `importance`, and sets `left_out` for accounts with a weight or face that is no number.
     """
-    ascending, largest, before = True, 0.0, 0
+    largest = 0.0
     for k in range(row.size):
-        at = row[k]
-        ascending = ascending and at >= before
-        before = at
-        bounds[at + 1] += 1
-        size = max(abs(weight[k]), abs(face[k]))
+        bounds[row[k] + 1] += 1
         if np.isfinite(weight[k]) and np.isfinite(face[k]):
             importance[term[k]] += abs(weight[k])
-            largest = max(largest, size)
+            largest = max(largest, abs(weight[k]), abs(face[k]))
         else:
-            left_out[at] = True
-    return ascending, largest
+            left_out[row[k]] = True
+    return largest
+
+
+@njit(nogil=True, cache=True)
+def by_account(
+    row: Ints,
+    term: TermIds,
+    weight: Floats,
+    face: Floats,
+    bounds: Places,
+    debts_from: Places,
+    ordered: tuple[TermIds, Floats, Floats],
+) -> None:
+    """Writes the entries in the order of accounts, of each the debts last, and where those begin."""
+    behind = bounds[1:].copy()
+    debts_from[:] = bounds[:-1]
+    for k in range(row.size):
+        at = row[k]
+        if face[k] < 0.0:
+            behind[at] -= 1
+            place = behind[at]
+        else:
+            place = debts_from[at]
+            debts_from[at] += 1
+        ordered[0][place], ordered[1][place], ordered[2][place] = term[k], weight[k], face[k]

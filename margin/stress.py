@@ -41,19 +41,18 @@ def stress(screen: Screen, unit_values: Floats) -> StressCounts:
 
     Raises `ValueError` for another shape or type.
     """
-    from margin.kernels import TILE, count_stressed, survey
+    from margin.kernels import TILE, by_account, count_stressed, survey
 
     if unit_values.ndim != 2 or unit_values.shape[1] != screen.terms or unit_values.dtype != np.float64:
         shape = f"{unit_values.shape} of {unit_values.dtype}"
         raise ValueError(f"unit_values: shape {shape}, not (scenarios, {screen.terms}) of float64")
     left_out, importance = screen.always_exact.copy(), np.zeros(screen.terms)
-    bounds = np.zeros(screen.rows + 1, np.int64)
-    row, term, weight, face = screen.row, screen.term, screen.weight, screen.face
-    ascending, largest = survey(row, term, weight, face, left_out, bounds, importance)
+    bounds, debts_from = np.zeros(screen.rows + 1, np.int64), np.zeros(screen.rows, np.int64)
+    columns = screen.row, screen.term, screen.weight, screen.face
+    largest = survey(*columns, left_out, bounds, importance)
     np.cumsum(bounds, out=bounds)
-    if not ascending:
-        order = np.argsort(row, kind="stable")
-        term, weight, face = term[order], weight[order], face[order]
+    term, weight, face = np.empty_like(screen.term), np.empty_like(screen.weight), np.empty_like(screen.face)
+    by_account(*columns, bounds, debts_from, (term, weight, face))
 
     scenarios = unit_values.shape[0]
     # What could make a sum overflow is no number, so that nothing becomes healthy by overflowing.
@@ -70,7 +69,7 @@ def stress(screen: Screen, unit_values: Floats) -> StressCounts:
 
     def part(span: tuple[int, int]) -> Floats:
         sums = np.zeros((tiles.shape[0], 5, TILE))
-        count_stressed(bounds, term, weight, face, left_out, tiles, least, most, span, sums)
+        count_stressed(bounds, debts_from, term, weight, face, left_out, tiles, least, most, span, sums)
         return sums
 
     sums = sum(in_threads(part, _spans(screen, scenarios)), np.zeros((tiles.shape[0], 5, TILE)))
