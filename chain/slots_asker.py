@@ -47,6 +47,9 @@ _ZERO = bytes(32)
 class Reading(Protocol):
     """What is read, as places in one long row of keys."""
 
+    def asked(self) -> list[Address]:
+        """The contracts that have keys in it."""
+
     def cut(self, part: Sequence[Range], size: int) -> list[Placed]:
         """Ranges of places in pieces of one contract each, and of up to `size` keys."""
 
@@ -82,8 +85,7 @@ class SlotsAsker:
 
     def read(self, turn: Turn, job: Reading, part: Sequence[Range]) -> list[Range]:
         """Reads these places into `job`; gives back those to ask again. Raises when none could be had."""
-        contracts = [address for _, (address, _) in job.cut(part, 1 << 62)]
-        for means in self.means(turn, contracts):
+        for means in self.means(turn, job.asked()):
             by_values = means is StorageMeans.VALUES
             placed = job.cut(part, VALUES_LIMIT if by_values else PROGRAM_PIECE)
             pieces = [piece for _, piece in placed]
@@ -110,6 +112,7 @@ class SlotsAsker:
         block = self._asker.block_parameter(turn)
         groups = _grouped(pieces)
         results = self._asker.proven(turn, [values_ask(group, block) for group in groups])
+        self._asker.bare = True
         answers: list[bytes | None] = []
         failure: Unread | None = None
         for group, result in zip(groups, results, strict=True):

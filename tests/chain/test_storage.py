@@ -168,6 +168,7 @@ def test_words_are_those_of_single_reads(
     assert asked.is_told_by(asked.read(reader))
     assert reader.storage_means is means
     assert reader.has_state
+    assert reader.proven is (means is PROGRAM), "only the program proves its moment in the answer itself"
 
 
 @pytest.mark.parametrize("means", list(StorageMeans))
@@ -508,6 +509,15 @@ def test_garbled_values_are_noticed(
     assert len(found.unread) == len(asked.keys)
     assert not found.raw.any()
     assert asked.is_told_by(asked.read(Reader(rpc, here)))
+
+
+@pytest.mark.parametrize("name", GARBLED)
+def test_values_that_are_garbled_in_the_probe_are_not_used(
+    name: str, rpc: Rpc, way: FaultProxy, asked: Asked, here: BlockRef
+) -> None:
+    way.add(Rewritten(GARBLED[name], method="eth_getStorageValues"))
+    assert asked.is_told_by(asked.read(Reader(rpc, here)))
+    assert rpc.nodes[0].traits.storage == (PROGRAM,)
 
 
 @pytest.mark.parametrize("name", [name for name in GARBLED if name != "one word"])
