@@ -46,7 +46,7 @@ def places(chain: Chain, chain_id: int | None, config: Config) -> tuple[Place, .
     for known in _of_book(chain, chain_id):
         id_ = f"{chain.name}/{known.protocol}/{known.name}"
         if id_ not in own_ids:
-            venue = VenueConfig(id_, known.addresses, known.where, factors)
+            venue = VenueConfig(id_, known.addresses, known.where, factors, known.start_block)
             found.append(Place(adapters()[known.protocol], venue, is_users=False))
     for entry in chain.venues:
         venue = VenueConfig(_id(chain, entry), entry.addresses, entry.where, factors)

@@ -37,6 +37,13 @@ class VenueConfig:
     """File and key, for messages."""
     factors: Mapping[Address, str] = field(default_factory=dict)
     """The risk factor behind each token that is known; a token that is not is a factor of its own."""
+    start_block: int | None = None
+    """Where its history begins; `None` where nobody says."""
+
+    @property
+    def entry(self) -> Address:
+        """The first of its addresses: as old as the venue, or older."""
+        return next(iter(self.addresses.values()))
 
     def factor(self, token: Address) -> str:
         """The factor behind a token: never by its symbol, since anyone can call a token ETH."""
@@ -107,6 +114,12 @@ class Venue(Judge[A], Protocol[A]):
 
     def notes(self, account: A) -> Iterable[str]:
         """What else moves the account's fate, in a few words each: its mode, isolation, frozen assets."""
+
+    def gaps(self) -> Iterable[tuple[str, Unread]]:
+        """What of the venue itself has no usable answer now, by name, e.g. a token's price.
+
+        Accounts that depend on it are unknown; the others are judged.
+        """
 
 
 class Adapter(Protocol):

@@ -45,6 +45,7 @@ def curve(venue: Tracked[Any], screen: Screen) -> tuple[CurvePoint, ...]:
             collateral_usd=float(counts.collateral[at]) * usd,
             debt_usd=float(counts.debt[at]) * usd,
             bad_debt_usd=float(counts.bad_debt[at]) * usd,
+            unknown=int(counts.unknown[at]),
         )
         for at, (name, drop) in enumerate(scenarios)
     )
@@ -55,7 +56,8 @@ def _fall(factors: list[str], drop: float) -> Mapping[str, int]:
 
 
 def _label(venue: Tracked[Any], name: str) -> str:
-    """A factor that is a token of its own goes by the asset's symbol."""
+    """A factor that is a token of its own goes by the asset's symbol too: anyone can call a token ETH."""
     if not name.startswith("0x"):
         return name
-    return next((feed.asset for feed in venue.feeds.values() if feed.base_factor == name), name)
+    asset = next((feed.asset for feed in venue.feeds.values() if feed.base_factor == name), "")
+    return f"{asset} {name[:6]}…{name[-4:]}" if asset else name

@@ -5,15 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
-from chain.logs import Log, Mark, hashes_at, scan_logs
+from chain.logs import Mark, hashes_at, scan_logs
 from chain.reader import Reader
 from chain.rpc import Rpc
-from checker.book.discovery import Discovery, discover, venue_key
-from checker.book.store import Store
+from checker.book.discovery import Discovery, discover
+from checker.book.store import Store, sources_of, venue_key
 from checker.book.table import Table
 from checker.venues import Place
 from margin.basics import BlockRef
@@ -82,6 +82,8 @@ class BookKeeper:
         self._venue: Tracked[Any] | None = None
         self._reader: Reader | None = None
         self._steps: list[_Step] = []
+        self._stored: Mark | None = None
+        """The last block that this keeper brought the store to."""
         self._screen: Screen | None = None
 
     @property
@@ -164,8 +166,7 @@ class BookKeeper:
         else:
             venue = venue.at_block(reader)
         ids = {id_ for id_, _ in touched.holdings} | undone
-        if touched.holdings:
-            self._store.add(self._key(block), Mark(block.number, block.hash), touched.holdings)
+        self._keep(venue, block, ancestor, touched.holdings)
         # What was not read last time is tried again with every block.
         again = {self.table.ids[row] for row in self.table.unread}
         reread = ids | again
@@ -214,20 +215,44 @@ class BookKeeper:
             places = np.unique(table.places_of(row, part_))
 
     def _open(self, reader: Reader) -> Tracked[Any]:
-        venue: Tracked[Any] = self.place.adapter.open(reader, self.place.config)
-        return venue
+        return cast("Tracked[Any]", self.place.adapter.open(reader, self.place.config))
 
     def _key(self, block: BlockRef) -> str:
-        return venue_key(block.chain_id, self.place)
+        config = self.place.config
+        return venue_key(block.chain_id, self.place.adapter.protocol, config.addresses)
 
     def _discover(self, venue: Tracked[Any], block: BlockRef) -> Discovery:
-        return discover(self.rpc, venue, self._key(block), self._store, block, say=self._say)
+        config = self.place.config
+        found = discover(
+            self.rpc,
+            venue,
+            self._key(block),
+            self._store,
+            block,
+            start_block=config.start_block,
+            entry=config.entry,
+            say=self._say,
+        )
+        self._stored = Mark(block.number, block.hash)
+        return found
+
+    def _keep(
+        self, venue: Tracked[Any], block: BlockRef, ancestor: int, holdings: Collection[Holding]
+    ) -> None:
+        """What these blocks brought goes into the store, so that the next run need not look for it."""
+        if not holdings or self._stored == Mark(block.number, block.hash):
+            return
+        mark = Mark(block.number, block.hash)
+        # Blocks without an event are not stored: what comes after them goes on from before them.
+        if self._stored in {step.mark for step in self._steps[: ancestor + 1]} and self._store.add(
+            self._key(block), mark, holdings, after=self._stored, sources=sources_of(venue.history())
+        ):
+            self._stored = mark
+        else:
+            self._discover(venue, block)
 
 
 def _only(table: Table, row: Any) -> tuple[list[bytes], Any]:
     """The ids of these rows alone, and the rows as places among them."""
     unique, inverse = np.unique(row, return_inverse=True)
     return [table.ids[at] for at in unique.tolist()], inverse.astype(np.int32)
-
-
-__all__ = ["BookKeeper", "Change", "How", "Log"]

@@ -60,7 +60,8 @@ class Table:
 
     def add(self, holdings: Iterable[Holding], common: Sequence[int]) -> None:
         """Makes a cell for each holding that has none, and `common` ones for each account that is new."""
-        row, part = [], []
+        row: list[int] = []
+        part: list[int] = []
         for id_, each in holdings:
             at = self._rows.get(id_)
             if at is None:
@@ -126,7 +127,7 @@ class Table:
             first = np.searchsorted(self._row, wanted, side="left").tolist()
             last = np.searchsorted(self._row, wanted, side="right").tolist()
             chosen = zip(wanted, first, last, strict=True)
-        raw, part = memoryview(self._words.reshape(-1)), self._part
+        raw, part = memoryview(self._words.tobytes()), self._part
         for row, start, end in chosen:
             parts = part[start:end].tolist()
             yield (

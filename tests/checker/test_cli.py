@@ -10,6 +10,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import pandas as pd
@@ -284,6 +285,15 @@ def test_without_a_stdout(command: str, config: Path) -> None:
         assert (ended.returncode, ended.stderr.splitlines()) == (3, said)
 
 
+@pytest.fixture
+def hears_ctrl_c() -> Iterator[None]:
+    """As on a terminal: what a shell starts in the background is deaf to Ctrl-C, and so are its children."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("hears_ctrl_c")
 @pytest.mark.parametrize("command", [COMMAND, [str(Path(sys.executable).parent / "crossmargin")]])
 def test_ctrl_c_while_it_is_still_being_imported(command: list[str], tmp_path: Path) -> None:
     (tmp_path / "typer.py").write_text(
@@ -294,6 +304,7 @@ def test_ctrl_c_while_it_is_still_being_imported(command: list[str], tmp_path: P
     assert (ended.returncode, ended.stdout, ended.stderr) == (130, b"", b"interrupted\n")
 
 
+@pytest.mark.usefixtures("hears_ctrl_c")
 def test_ctrl_c_is_one_line_at_once(config: Path, world: World, proxy: FaultProxy) -> None:
     proxy.add(Delay(20.0))
     config.write_text(world.config_text().replace(world.anvil.url, proxy.url))
