@@ -11,12 +11,10 @@ from itertools import pairwise
 
 import numpy as np
 
-from margin.screen import Floats, Places, Screen, in_threads, threads_for
+from margin.screen import HALF_ULP, Floats, Places, Screen, in_threads, threads_for
 
 LARGEST = 1e300
 """Gross values up to here cannot overflow; beyond it a figure is no number."""
-ROUNDING = 1e-12
-"""More than all roundings of an account's sum (see `margin.screen.reprice`) up to a thousand entries."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,9 +60,9 @@ def stress(screen: Screen, unit_values: Floats) -> StressCounts:
     padded = np.concatenate([places, np.repeat(places[-1:], -scenarios % TILE)])
     tiles = np.ascontiguousarray(known[padded].reshape(-1, TILE, screen.terms).transpose(0, 2, 1))
     least, most = tiles.min(axis=2).T, tiles.max(axis=2).T
-    least, most = least - ROUNDING * np.abs(least), most + ROUNDING * np.abs(most)
-    if screen.most > 1000:  # then the roundings are not bounded by it: nothing is passed over
-        least, most = np.full_like(least, np.nan), np.full_like(most, np.nan)
+    # Further out than all roundings of an account's sum go (see `margin.screen.reprice`).
+    share = (2 * screen.most + 16) * HALF_ULP
+    least, most = least - share * np.abs(least), most + share * np.abs(most)
     least, most = np.ascontiguousarray(least), np.ascontiguousarray(most)
 
     def part(span: tuple[int, int]) -> Floats:
@@ -89,7 +87,8 @@ def _alike(unit_values: Floats, importance: Floats, size: int) -> Places:
 
     They are halved again and again, along the term that spreads the book's values most.
     """
-    plain = np.nan_to_num(unit_values) * importance
+    with np.errstate(over="ignore", invalid="ignore"):  # any order is right
+        plain = np.nan_to_num(unit_values) * importance
     done: list[Places] = []
     waiting = [np.arange(unit_values.shape[0])]
     while waiting:

@@ -163,7 +163,6 @@ def test_an_overflow_makes_nobody_healthy() -> None:
 
 
 def test_one_account_of_very_many_entries() -> None:
-    """Beyond the entries whose roundings are bounded nothing is passed over; the figures stay the same."""
     screen = book_of(6, accounts=2, most=6_000)
     assert screen.most > 1000
     unit_values = scenarios_of(6, 3)
