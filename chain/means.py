@@ -11,7 +11,7 @@ from chain.abi import AbiError
 from chain.answers import Again, Reverted, TooBig, hex_bytes
 from chain.node import Turn
 from chain.rpc import Rpc
-from chain.transport import Ask
+from chain.transport import Ask, Digits
 from margin.basics import ZERO_ADDRESS, Address, BlockRef, Reason, Unread
 from margin.errors import EndpointError
 
@@ -201,7 +201,7 @@ class Asker:
         return outcomes
 
     def _program_params(self, turn: Turn, calls: Sequence[RawCall]) -> list[Any]:
-        question = {"to": program.ADDRESS, "data": "0x" + program.pack(calls).hex()}
+        question = {"to": program.ADDRESS, "data": Digits("0x" + program.pack(calls).hex())}
         return [question, self.block_parameter(turn), {program.ADDRESS: {"code": "0x" + program.CODE.hex()}}]
 
     def _probe(self, turn: Turn) -> Means:

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from chain.program import ADDRESS, CODE, OPCODES, assemble, pack
-from chain.transport import Ask
+from chain.transport import Ask, Digits
 from margin.basics import Address
 
 Piece = tuple[Address, bytes]
@@ -42,7 +42,7 @@ def program_params(pieces: Sequence[Piece], block: object) -> list[Any]:
     """Of the `eth_call` that loads all pieces."""
     code = {"code": "0x" + SLOADS.hex()}
     override = {address: code for address, _ in pieces} | {ADDRESS: {"code": "0x" + CODE.hex()}}
-    return [{"to": ADDRESS, "data": "0x" + pack(pieces).hex()}, block, override]
+    return [{"to": ADDRESS, "data": Digits("0x" + pack(pieces).hex())}, block, override]
 
 
 def values_ask(pieces: Sequence[Piece], block: object) -> Ask:

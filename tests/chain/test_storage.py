@@ -21,6 +21,7 @@ from chain.rpc import Rpc
 from chain.slots import values_words
 from chain.slots_asker import StorageMeans
 from chain.storage import Words
+from chain.transport import Digits
 from localnet import states
 from localnet.aave_v3 import Market
 from localnet.anvil import Anvil
@@ -689,3 +690,25 @@ def test_unread_is_told_by_place(rpc: Rpc, way: FaultProxy, asked: Asked, here: 
     assert set(np.flatnonzero(contract == 3).tolist()) <= set(found.unread)
     Asked(asked.contracts, contract, keys, np.tile(asked.truth, (times, 1))).assert_never_wrong(found)
     assert all(isinstance(unread, Unread) for unread in found.unread.values())
+
+
+# --- transport ---------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "data", [Digits("0x" + "5a" * 20_000), Digits("0x"), "0x" + 'a"\\' * 10_000, "é\n" * 20_000]
+)
+def test_call_data_is_posted_as_it_is(data: str, rpc: Rpc, way: FaultProxy) -> None:
+    seen: list[object] = []
+
+    @dataclass
+    class Notes(Fault):
+        def before(self, exchange: Exchange) -> None:
+            seen.extend([ask["method"], *ask["params"]] for ask in exchange.asks)
+
+    call = {"to": at(1), "data": data, "from": at(2)}
+    way.add(Notes(method="eth_call", times=None), faults.Hollow("0x00", method="eth_call", times=None))
+    asks = [("eth_call", [call, "latest", {at(1): {"code": "0x00"}}])] * 2
+    assert rpc.request(*asks[0]) == "0x00"
+    assert rpc.batch(asks) == ["0x00"] * 2
+    assert seen == [["eth_call", *asks[0][1]]] * 3
