@@ -13,7 +13,6 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from chain.abi import address_bytes
-from chain.block import still_canonical
 from chain.first_code import first_code_block
 from chain.logs import LogFilter, Mark, hashes_at, scan_logs
 from chain.rpc import Rpc
@@ -103,9 +102,7 @@ class _Search:
             except ChainUnreadable as error:
                 if error.unread.reason is not Reason.BLOCK_NOT_FOUND:
                     raise
-                failure = error
-                if not still_canonical(self.rpc, self.block):
-                    raise self._unread(f"block {self.block.number} was replaced") from None
+                failure = error  # a block that was replaced: ours, or one before it, which heals
         raise failure or self._unread("other processes keep changing the store")
 
     def _attempt(self, start_block: int | None, entry: Address) -> bool:

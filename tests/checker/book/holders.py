@@ -2,19 +2,22 @@
 
     python -m tests.checker.book.holders URL STORE TOKEN,TOKEN,…
 
-For each line on stdin it starts a process that searches up to the head, prints its id, and when it has
-ended its exit status as `os.waitpid` gives it.
+For each number on stdin it starts a process that searches up to the head, prints its id, and when it has
+ended its exit status as `os.waitpid` gives it. A number above 0: the process ends itself by SIGKILL
+before that statement of its database (a commit is one).
 """
 
 from __future__ import annotations
 
 import os
+import signal
 import sys
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, cast
 
 from eth_utils.crypto import keccak
+from sqlalchemy import Engine, event
 
 from chain.block import pin
 from chain.logs import Log, LogFilter
@@ -65,12 +68,27 @@ def search(
     return discover(rpc, venue, KEY, store, block or pin(rpc), **given)
 
 
+def end_before(statement: int) -> None:
+    """From now on this process ends before that many statements."""
+    left = [statement]
+
+    def count(*_: object) -> None:
+        left[0] -= 1
+        if left[0] == 0:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    event.listen(Engine, "before_cursor_execute", count)
+    event.listen(Engine, "commit", count)
+
+
 def main(url: str, store_url: str, tokens: tuple[Address, ...]) -> None:
-    for _ in sys.stdin:
+    for line in sys.stdin:
         child = os.fork()
         if child == 0:
             code = 1
             try:
+                if int(line):
+                    end_before(int(line))
                 with Store.open(store_url) as store:
                     search(Rpc.open("local", [url], 31337), tokens, store)
                 code = 0

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -209,58 +210,91 @@ def test_what_was_found_before_a_failure_is_kept(
 
 
 def test_killed_twenty_times_nothing_is_lost_and_nothing_doubled(
-    market: Market, tokens: tuple[Address, ...], proxy: FaultProxy, tmp_path: Path, make_rpc: MakeRpc
+    market: Market, tokens: tuple[Address, ...], proxy: FaultProxy, killable: Killable
 ) -> None:
-    url = f"sqlite:///{tmp_path / 'killed.db'}"
     chance = random.Random(20)
     proxy.add(LogRange(1))
+    for _ in range(20):
+        questions = proxy.count("eth_getLogs") + chance.randint(5, 40)
+        child = killable.started()
+        while proxy.count("eth_getLogs") < questions and is_running(child):
+            time.sleep(0.0005)
+        time.sleep(chance.uniform(0, 0.01))
+        os.kill(child, signal.SIGKILL)
+        assert killable.ended() == signal.SIGKILL
+        killable.look()
+    killable.finish()
+
+
+def test_killed_twenty_times_in_the_midst_of_writing(proxy: FaultProxy, killable: Killable) -> None:
+    chance = random.Random(21)
+    proxy.add(LogRange(7))
+    for _ in range(20):
+        killable.started(before_statement=chance.randint(5, 40))
+        assert killable.ended() == signal.SIGKILL
+        killable.look()
+    killable.finish()
+
+
+@dataclass
+class Killable:
+    """Searches in processes of their own, and what they leave in the store."""
+
+    anvil: Anvil
+    tokens: tuple[Address, ...]
+    worker: subprocess.Popen[str]
+    store: Store
+    reached: int = -1
+
+    def started(self, before_statement: int = 0) -> int:
+        """The process id of a new search."""
+        assert self.worker.stdin is not None
+        assert self.worker.stdout is not None
+        self.worker.stdin.write(f"{before_statement}\n")
+        self.worker.stdin.flush()
+        return int(self.worker.stdout.readline())
+
+    def ended(self) -> int:
+        """How the search ended: 0, or the signal that ended it."""
+        assert self.worker.stdout is not None
+        return int(self.worker.stdout.readline())
+
+    def look(self) -> None:
+        """The store says the truth, at whatever moment the process was ended."""
+        marks = self.store.marks(KEY)
+        reached = marks[0].number if marks else -1
+        assert reached >= self.reached, "no step back"
+        assert reached < self.anvil.block_number(), "not there yet"
+        self.reached = reached
+        known = truth(self.anvil, self.tokens, reached) if marks else set()
+        # Neither less than the mark says, nor more: a piece comes together with its mark.
+        assert set(self.store.holdings(KEY)) == known
+
+    def finish(self) -> None:
+        """One search that nobody ends finds what one search finds at all."""
+        assert self.reached > 20
+        self.started()
+        assert self.ended() == 0
+        rpc = Rpc.open("local", [self.anvil.url], 31337)
+        with rpc, Store.open("sqlite://") as calm:
+            undisturbed = search(rpc, self.tokens, calm)
+            assert self.store.holdings(KEY) == undisturbed.holdings
+            assert set(undisturbed.holdings) == truth(self.anvil, self.tokens)
+            assert self.store.marks(KEY)[0] == calm.marks(KEY)[0]
+
+
+@pytest.fixture
+def killable(
+    market: Market, tokens: tuple[Address, ...], proxy: FaultProxy, tmp_path: Path
+) -> Iterator[Killable]:
+    url = f"sqlite:///{tmp_path / 'killed.db'}"
     command = [sys.executable, "-m", "tests.checker.book.holders", proxy.url, url, ",".join(tokens)]
+    pipe = subprocess.PIPE
     with (
         Store.open(url) as store,
-        subprocess.Popen(
-            command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-        ) as worker,
+        subprocess.Popen(command, cwd=ROOT, stdin=pipe, stdout=pipe, text=True) as worker,
     ):
-        killed, reached = 0, -1
-        for _ in range(20):
-            questions = proxy.count("eth_getLogs") + chance.randint(5, 40)
-            child = started(worker)
-            while proxy.count("eth_getLogs") < questions and is_running(child):
-                time.sleep(0.0005)
-            time.sleep(chance.uniform(0, 0.01))
-            os.kill(child, signal.SIGKILL)
-            killed += ended(worker) == signal.SIGKILL
-            marks = store.marks(KEY)
-            if marks:
-                assert marks[0].number >= reached, "no step back"
-                reached = marks[0].number
-                # What a mark says is true at whatever moment the process was ended; a piece that is
-                # stored is stored with its mark.
-                assert set(store.holdings(KEY)) == truth(market.anvil, tokens, reached)
-        assert killed == 20
-        assert 0 < reached < market.anvil.block_number()
-        started(worker)
-        assert ended(worker) == 0
-        with Store.open(f"sqlite:///{tmp_path / 'calm.db'}") as calm:
-            undisturbed = search(make_rpc(market.anvil.url), tokens, calm)
-            assert store.holdings(KEY) == undisturbed.holdings
-            assert set(undisturbed.holdings) == truth(market.anvil, tokens)
-            assert store.marks(KEY)[0] == calm.marks(KEY)[0]
-
-
-def started(worker: subprocess.Popen[str]) -> int:
-    """The process id of a new search."""
-    assert worker.stdin is not None
-    assert worker.stdout is not None
-    worker.stdin.write("go\n")
-    worker.stdin.flush()
-    return int(worker.stdout.readline())
-
-
-def ended(worker: subprocess.Popen[str]) -> int:
-    """How the search ended: 0, or the signal that ended it."""
-    assert worker.stdout is not None
-    return int(worker.stdout.readline())
+        yield Killable(market.anvil, tokens, worker, store)
 
 
 def is_running(process: int) -> bool:

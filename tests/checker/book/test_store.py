@@ -251,6 +251,7 @@ def test_a_store_that_stays_locked_says_so(path: Path, monkeypatch: pytest.Monke
             with pytest.raises(StoreError, match="database is locked"):
                 store.add(KEY, mark(2), [])
             assert store.marks(KEY) == [mark(1)], "reading goes on"
+            assert other.execute("PRAGMA journal_mode").fetchone() == ("wal",)
         finally:
             other.close()
         assert store.add(KEY, mark(2), [])
