@@ -34,7 +34,7 @@ class Edge:
 def measure(stage: Stage) -> Iterator[Row]:
     """Every feed edge, factor edge and the time edge of accounts that are safe and in debt."""
     venue, accounts = stage.book
-    alive = [a for a in accounts if a.reported.debt_raw and not venue.verdict(a).liquidatable]
+    alive = [a for a in accounts if venue.debt_legs(a) and not venue.verdict(a).liquidatable]
     sample = alive[: stage.size.edges]
     searches, spent = [], []
     agreed = compared = 0

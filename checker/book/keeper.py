@@ -16,7 +16,8 @@ from checker.book.discovery import Discovery, discover
 from checker.book.store import Store, sources_of, venue_key
 from checker.book.table import Table
 from checker.venues import Place
-from margin.basics import BlockRef
+from margin.basics import BlockRef, Reason
+from margin.errors import ChainUnreadable
 from margin.screen import Screen
 from protocols.book import Holding, Tracked
 
@@ -117,6 +118,12 @@ class BookKeeper:
             return self._afresh(block)
         if before == Mark(block.number, block.hash):
             return Change(How.QUIET, block, 0, reopened=False)
+        if before.number < block.number:
+            try:
+                return self._follow(block, len(self._steps) - 1, set(), reorganised=False)
+            except ChainUnreadable as failure:
+                if failure.unread.reason is not Reason.BLOCK_NOT_FOUND:
+                    raise
         ancestor = self._ancestor(block)
         if ancestor is None:
             return self._afresh(block)
@@ -169,11 +176,10 @@ class BookKeeper:
         self._keep(venue, block, ancestor, touched.holdings)
         # What was not read last time is tried again with every block.
         again = {self.table.ids[row] for row in self.table.unread}
-        reread = ids | again
         table, steps = self.table, self._steps
         self._steps = []  # should what follows be cut short, the next book is read afresh
-        table.add(holdings, venue.common_parts)
-        rows = table.rows_of(reread)
+        ids |= {table.ids[row] for row in table.add(holdings, venue.common_parts)}
+        rows = table.rows_of(ids | again)
         if rows:
             self._read(venue, reader, table, table.cells_of(rows))
         if rows or reopened:

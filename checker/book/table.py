@@ -58,8 +58,11 @@ class Table:
         """The rows of those that are known."""
         return [self._rows[id_] for id_ in ids if id_ in self._rows]
 
-    def add(self, holdings: Iterable[Holding], common: Sequence[int]) -> None:
-        """Makes a cell for each holding that has none, and `common` ones for each account that is new."""
+    def add(self, holdings: Iterable[Holding], common: Sequence[int]) -> set[int]:
+        """Makes a cell for each holding that has none, and `common` ones for each account that is new.
+
+        The rows that got any.
+        """
         row: list[int] = []
         part: list[int] = []
         for id_, each in holdings:
@@ -71,10 +74,10 @@ class Table:
                 part += common
             row.append(at)
             part.append(each)
-        self.add_cells(np.array(row, np.int32), np.array(part, np.int32))
+        return self.add_cells(np.array(row, np.int32), np.array(part, np.int32))
 
-    def add_cells(self, row: Index, part: Index) -> int:
-        """The same by row; how many were new. Their words are zero until read."""
+    def add_cells(self, row: Index, part: Index) -> set[int]:
+        """The same by row. Their words are zero until read."""
         wanted = np.unique(_joined(row, part))
         fresh = wanted[~np.isin(wanted, self._order, assume_unique=True)]
         if fresh.size:
@@ -83,7 +86,7 @@ class Table:
             self._row = (self._order >> _PART_BITS).astype(np.int32)
             self._part = (self._order & ((1 << _PART_BITS) - 1)).astype(np.int32)
             self._words = np.insert(self._words, at, np.zeros((fresh.size, 32), np.uint8), axis=0)
-        return int(fresh.size)
+        return set((fresh >> _PART_BITS).tolist())
 
     def cells_of(self, rows: Collection[int]) -> npt.NDArray[np.intp]:
         """Places of every cell of these accounts."""

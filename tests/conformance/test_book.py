@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import pytest
@@ -45,8 +45,7 @@ MEANS = ("views", *StorageMeans)
 
 
 def tracked(subject: Subject, reader: Reader) -> Tracked[Any]:
-    venue: Tracked[Any] = subject.open(reader)
-    return venue
+    return cast("Tracked[Any]", subject.open(reader))
 
 
 def found(subject: Subject, reader: Reader) -> tuple[Tracked[Any], Table]:

@@ -49,7 +49,8 @@ class Lives(RuleBasedStateMachine):
         self.open = ExitStack()
         folder = Path(self.open.enter_context(TemporaryDirectory()))
         self.start = self.market.anvil.snapshot()
-        self.snapshots: list[str] = []
+        self.snapshots: list[tuple[str, dict[str, Any]]] = []
+        self.listed = dict(self.market.reserves)
         self.place = Place(adapters()["aave-v3"], Genuine(self.market, self.rpc).config, is_users=True)
         self.store = self.open.enter_context(Store.open(f"sqlite:///{folder / 'kept.db'}"))
         self.keeper = BookKeeper(self.rpc, self.place, self.store)
@@ -59,7 +60,12 @@ class Lives(RuleBasedStateMachine):
     def teardown(self) -> None:
         self.look()
         self.market.anvil.revert(self.start)
+        self._forget_all_but(self.listed)
         self.open.close()
+
+    def _forget_all_but(self, reserves: dict[str, Any]) -> None:
+        for symbol in set(self.market.reserves) - set(reserves):
+            del self.market.reserves[symbol]
 
     # What users do
 
@@ -133,9 +139,16 @@ class Lives(RuleBasedStateMachine):
         terms = {"ltv": bps * 9 // 10, "liquidation_threshold": bps, "liquidation_bonus": 105_00}
         self.market.configure(symbol, **terms)
 
+    @rule(user=USER, usd=USD)
+    def list_another(self, user: Address, usd: float) -> None:
+        """A new reserve, and someone in it in the same moment: contracts that no one watched before."""
+        symbol = f"NEW{len(self.market.reserves)}"
+        self.market.list_reserve(symbol, 18, 10**8)
+        self.market.supply(user, symbol, raw_of(self.market, symbol, usd))
+
     @rule()
     def mark(self) -> None:
-        self.snapshots.append(self.market.anvil.snapshot())
+        self.snapshots.append((self.market.anvil.snapshot(), dict(self.market.reserves)))
 
     @rule(data=st.data())
     def reorganise(self, data: st.DataObject) -> None:
@@ -143,7 +156,9 @@ class Lives(RuleBasedStateMachine):
         if not self.snapshots:
             return
         at = data.draw(st.integers(0, len(self.snapshots) - 1))
-        self.market.anvil.revert(self.snapshots[at])
+        snapshot, reserves = self.snapshots[at]
+        self.market.anvil.revert(snapshot)
+        self._forget_all_but(reserves)
         del self.snapshots[at:]
         self.market.warp(data.draw(st.integers(1, 5)))
 

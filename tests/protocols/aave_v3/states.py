@@ -111,6 +111,7 @@ def states(draw: st.DrawFn, *, max_reserves: int = 4, small: bool = False) -> St
         id="test/aave-v3",
         block=BlockRef("test", 1, 1, "0x" + "0" * 64, NOW),
         pool=address(1),
+        configurator=address(3),
         oracle=Oracle(address(2), ZERO_ADDRESS, 10**8, ZERO_ADDRESS),
         revision=rules.revisions[0],
         rules=rules,
