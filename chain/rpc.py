@@ -9,6 +9,7 @@ from __future__ import annotations
 import random
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -75,6 +76,8 @@ class Rpc:
         """HTTP posts made so far; a JSON-RPC batch is one."""
         self.chain_proven = False
         """Whether any endpoint was seen to serve the chain that is wanted."""
+        self.troubles: Counter[Reason] = Counter()
+        """How often an endpoint failed, by reason; what was healed by asking again too."""
         self._chain_id = chain_id
         self._rng = rng or random.Random()  # noqa: S311 - spreads retries, keeps no secret
         self._sleep, self._clock = sleep, clock
@@ -249,6 +252,8 @@ class Rpc:
     def _note(self, node: Node, failure: EndpointError) -> float | None:
         """Remembers a failure; the wait the endpoint asked for, if it did."""
         wait = None
+        with self._lock:
+            self.troubles[failure.unread.reason] += 1
         if isinstance(failure, Throttled) and failure.retry_after_s is not None:
             wait = min(failure.retry_after_s, self.settings.retry_after_cap_s)
         node.rest_until = self._clock() + max(self.settings.rest_s, wait or 0.0)

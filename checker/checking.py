@@ -8,10 +8,9 @@ from collections.abc import Callable, Sequence
 from chain.rpc import Settings
 from checker.config import Config
 from checker.snapshot import TAGS, BlockChoice, ChainReading, read_chains
-from checker.venues import book_of
+from checker.surprises import surprises
 from checker.wallet_view import Report, wallet_view
 from margin.errors import ConfigError
-from protocols.deployments import books
 
 _NUMBER = re.compile(r"[0-9]{1,20}")
 _HASH = re.compile(r"0x[0-9a-fA-F]{64}")
@@ -73,22 +72,7 @@ def refuse_bad_blocks(values: Sequence[str]) -> None:
 
 
 def _warnings(config: Config, readings: Sequence[ChainReading]) -> list[str]:
-    """What is no mistake, but would surprise."""
-    said = []
-    symbols: set[str] = set()
-    for chain, reading in zip(config.chains, readings, strict=True):
-        if reading.block is None:
-            continue
-        book = book_of(chain, reading.block.chain_id)
-        symbols |= {token.symbol for token in book.tokens} if book else set()
-        if not reading.venues:
-            said.append(f"chain {chain.name}: no venue is known there, so nothing of it was read")
-        namesakes = [known for known in books().values() if chain.name in (known.chain, *known.aliases)]
-        if namesakes and reading.block.chain_id not in [known.chain_id for known in namesakes]:
-            said.append(f"chain {chain.name} has chain id {reading.block.chain_id}, not that name's own")
-    said += [
-        f"factors.{symbol}: no known token of these chains has that symbol; give its address"
-        for symbol in config.factors_by_symbol
-        if symbol not in symbols
-    ]
-    return said
+    seen = zip(config.chains, readings, strict=True)
+    return surprises(
+        config, [(chain, r.block.chain_id, bool(r.venues)) for chain, r in seen if r.block is not None]
+    )

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import contextlib
-import queue
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import FIRST_EXCEPTION, Future, wait
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -16,13 +13,12 @@ from chain.block import pin, still_canonical
 from chain.reader import Reader
 from chain.rpc import Rpc, Settings
 from checker.config import Chain, Config
+from checker.side_by_side import side_by_side
 from checker.venues import Place, places, refuse_doubles, refuse_namesakes
 from margin.basics import Address, BlockRef, Reason, Unread
-from margin.errors import ChainUnreadable, ConfigError, CrossmarginError, ReadError, VenueError
+from margin.errors import ChainUnreadable, ConfigError, ReadError, VenueError
 from protocols.base import Book, Failed
 
-_MOST_THREADS = 32
-"""Chains asked at once."""
 _MOST_PATIENCE_S = 70.0
 """A node that does not answer is told within 75 seconds, whatever is to be read."""
 TAGS = ("latest", "safe", "finalized")
@@ -114,51 +110,13 @@ def read_chains(
         ):
             return _read_chain(rpc, chain, config, owners, blocks.of(chain.name), tell)
 
-    readings = _side_by_side(read, config.chains, left_alone)
+    readings = side_by_side(read, config.chains, left_alone)
     if not any(reading.venues or reading.unread for reading in readings):
         known = ", ".join(f"{r.chain} (chain id {r.block.chain_id})" for r in readings if r.block)
         raise ConfigError(
             config.source or "configuration", f"the address book knows no venue on {known}: add [[venues]]"
         )
     return readings
-
-
-def _side_by_side(
-    task: Callable[[Chain], ChainReading], chains: Sequence[Chain], left_alone: threading.Event
-) -> tuple[ChainReading, ...]:
-    """The task for every chain at once; raises the first failure without waiting for the other chains.
-
-    Neither that nor Ctrl-C waits for a thread that waits for a silent node, not even at the program's
-    end: `left_alone` is set then, and what such a thread still does is nobody's concern.
-    """
-    waiting: queue.SimpleQueue[tuple[Chain, Future[ChainReading]]] = queue.SimpleQueue()
-    futures: list[Future[ChainReading]] = []
-    for chain in chains:
-        futures.append(Future())
-        waiting.put((chain, futures[-1]))
-
-    def work() -> None:
-        with contextlib.suppress(queue.Empty):
-            while not left_alone.is_set():
-                chain, future = waiting.get_nowait()
-                try:
-                    future.set_result(task(chain))
-                except CrossmarginError as error:
-                    future.set_exception(error)
-                except BaseException as error:
-                    future.set_exception(error)
-                    raise
-
-    try:
-        for _ in range(min(_MOST_THREADS, len(chains))):
-            threading.Thread(target=work, daemon=True).start()
-        done = wait(futures, return_when=FIRST_EXCEPTION).done
-        for future in futures:
-            if future in done:
-                future.result()
-        return tuple(future.result() for future in futures)
-    finally:
-        left_alone.set()
 
 
 def _read_chain(

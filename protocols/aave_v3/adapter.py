@@ -96,6 +96,12 @@ class AaveVenue(Market):
             if not configuration.ltv_bps and account.uses_as_collateral(reserve.id):
                 yield f"{reserve.symbol} has zero LTV"
 
+    def gaps(self) -> Iterator[tuple[str, Unread]]:
+        """Reserves without a usable price."""
+        for reserve in self.reserves.values():
+            if isinstance(reserve.quote, Unread):
+                yield reserve.symbol, reserve.quote
+
     # The whole book: see `protocols.book.Tracked`
 
     def history(self) -> LogFilter:

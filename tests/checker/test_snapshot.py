@@ -237,7 +237,7 @@ def test_more_chains_than_threads_share_one_time(
     path: Path, proxy: FaultProxy, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("checker.snapshot._MOST_PATIENCE_S", 3.0)
-    monkeypatch.setattr("checker.snapshot._MOST_THREADS", 4)
+    monkeypatch.setattr("checker.side_by_side._MOST_THREADS", 4)
     proxy.add(Delay(30, times=None))
     wallets = path.read_text().partition("[[wallets]]")[2]
     path.write_text(silent_chains(proxy.url, 30) + "[[wallets]]" + wallets)
