@@ -153,6 +153,29 @@ def scan(
 
 
 @app.command()
+def doctor(
+    config: ConfigFile = None,
+    rpc: Rpc = None,
+    as_json: AsJson = False,
+    quiet: Annotated[
+        bool, typer.Option("--quiet", help="No progress, and only what is not well; nothing where all is.")
+    ] = False,
+    verbose: Annotated[
+        bool, typer.Option("--verbose", help="Say each step, how many requests it took, every oracle answer.")
+    ] = False,
+) -> int:
+    """Look at the configuration, every endpoint and what it can do, every venue and its oracles."""
+    from checker.doctor_command import DoctorOptions, run
+
+    options = DoctorOptions(
+        config=config, rpc=endpoints(rpc or []), as_json=as_json, quiet=quiet, verbose=verbose
+    )
+    text, code = run(options)
+    _print(text)
+    return code
+
+
+@app.command()
 def protocols(as_json: AsJson = False) -> int:
     """The adapters, and what each was verified against."""
     from checker.protocols_command import listing
