@@ -5,7 +5,12 @@
     report.band, report.wallets[0].accounts[0].liquidation
 
 gives the values that `crossmargin check --json` prints, and `accounts_frame(report)`,
-`legs_frame(report)`, `feeds_frame(report)` the same as pandas DataFrames.
+`legs_frame(report)`, `feeds_frame(report)` the same as pandas DataFrames. A venue's whole book is
+
+    from checker import scan
+    book = scan(load_config("crossmargin.toml"), "ethereum/aave-v3/core")
+
+with `book_frame(book)` and `curve_frame(book)`.
 """
 
 from __future__ import annotations
@@ -13,15 +18,29 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from checker.book.scan_frames import book_frame, curve_frame
+    from checker.book.scanning import scan
     from checker.checking import check
     from checker.config import load_config
     from checker.frames import accounts_frame, feeds_frame, legs_frame
 
-__all__ = ["accounts_frame", "check", "feeds_frame", "legs_frame", "load_config"]
+__all__ = [
+    "accounts_frame",
+    "book_frame",
+    "check",
+    "curve_frame",
+    "feeds_frame",
+    "legs_frame",
+    "load_config",
+    "scan",
+]
 
 _HOME = {
     "check": "checker.checking",
+    "scan": "checker.book.scanning",
     "load_config": "checker.config",
+    "book_frame": "checker.book.scan_frames",
+    "curve_frame": "checker.book.scan_frames",
     "accounts_frame": "checker.frames",
     "legs_frame": "checker.frames",
     "feeds_frame": "checker.frames",

@@ -23,7 +23,7 @@ from localnet.cache import cache_dir
 ROOT = Path(__file__).resolve().parents[2]
 README = (ROOT / "README.md").read_text()
 BIN = Path(sys.executable).parent
-WARNING, UNKNOWN = 1, 3
+WARNING, CRITICAL, UNKNOWN = 1, 2, 3
 
 
 def fenced(language: str) -> list[str]:
@@ -130,10 +130,12 @@ def test_a_command_with_the_readmes_configuration(command: str, world: World, tm
     """Against the demo's chain, where the README's two addresses really have accounts."""
     (tmp_path / "crossmargin.toml").write_text(on_the_demos_chain(world))
     urls = {"ETHEREUM_RPC_URL": world.anvil.url, "SECOND_RPC_URL": world.anvil.url}
-    done = run(command, tmp_path, **urls)
-    assert done.returncode == (0 if "protocols" in command else WARNING), done.stderr
+    on_the_demo = command.replace("ethereum/aave-v3/core", "local/aave-v3/v3.2")
+    done = run(on_the_demo, tmp_path, XDG_CONFIG_HOME=str(tmp_path / "home"), **urls)
+    ends = {"protocols": 0, "scan": CRITICAL}
+    assert done.returncode == ends.get(command.split()[1], WARNING), done.stderr
     assert "aave-v3" in done.stdout
-    for file in re.findall(r"\S+\.(?:csv|parquet)", command):
+    for file in re.findall(r"\S+\.(?:csv|parquet|png)", command):
         assert (tmp_path / file).stat().st_size > 0
 
 
