@@ -226,11 +226,17 @@ def test_killed_twenty_times_nothing_is_lost_and_nothing_doubled(
     killable.finish()
 
 
-def test_killed_twenty_times_in_the_midst_of_writing(proxy: FaultProxy, killable: Killable) -> None:
-    chance = random.Random(21)
-    proxy.add(LogRange(7))
-    for _ in range(20):
-        killable.started(before_statement=chance.randint(5, 40))
+def test_killed_twenty_times_in_the_midst_of_writing(
+    market: Market, tokens: tuple[Address, ...], rpc: Rpc, proxy: FaultProxy, killable: Killable
+) -> None:
+    search(rpc, tokens, killable.store)
+    for number in range(80):
+        market.supply(user(number), "WETH", 10**18)
+    # A supply takes three blocks, so that every piece has something to write.
+    proxy.add(LogRange(5))
+    for turn in range(20):
+        # The first ones only open the store and look; then come two pieces, statement by statement.
+        killable.started(before_statement=12 + turn)
         assert killable.ended() == signal.SIGKILL
         killable.look()
     killable.finish()

@@ -201,6 +201,7 @@ import sys
 from chain.logs import Mark
 from checker.book.store import Store
 path, own = sys.argv[1], int(sys.argv[2])
+print("ready", flush=True)
 sys.stdin.readline()
 with Store.open(f"sqlite:///{path}") as store:
     for piece in range(60):
@@ -215,12 +216,16 @@ def test_several_processes_write_one_file_at_once(path: Path) -> None:
             [sys.executable, "-c", WORKER, path, str(own)],
             cwd=ROOT,
             stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
         )
         for own in (1, 2, 3)
     ]
-    for worker in workers:  # all imports done: now, and on a file that is not there yet
+    for worker in workers:
+        assert worker.stdout is not None
+        assert worker.stdout.readline() == "ready\n"
+    for worker in workers:  # all at once, and on a file that is not there yet
         assert worker.stdin is not None
         worker.stdin.write("\n")
         worker.stdin.flush()
@@ -231,6 +236,17 @@ def test_several_processes_write_one_file_at_once(path: Path) -> None:
         assert store.holdings("k") == [(user(own), piece) for own in range(4) for piece in range(60)]
         assert len(store.marks("k")) == 60
     assert integrity(path) == "ok"
+
+
+def test_who_will_write_has_the_store_to_itself_from_the_beginning(store: Store, path: Path) -> None:
+    other = sqlite3.connect(path, isolation_level=None, timeout=0)
+    try:
+        with store._transaction(), pytest.raises(sqlite3.OperationalError, match="locked"):
+            other.execute("BEGIN IMMEDIATE")
+        with store._transaction(writes=False):
+            other.execute("BEGIN IMMEDIATE")
+    finally:
+        other.close()
 
 
 def integrity(path: Path) -> str:
