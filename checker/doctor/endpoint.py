@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
+from functools import partial
 from statistics import median
 
 import numpy as np
@@ -33,6 +34,7 @@ DEPTHS = (1_000, 100_000)
 SPANS = (10_000, 1_000, 100)
 """Blocks whose events are asked for at once; the widest that is answered counts."""
 _SAMPLES = 3
+_BATCHES_TRIED = 3
 _CHAIN_ID: Ask = ("eth_chainId", [])
 _PASSING = frozenset({Reason.RATE_LIMITED, Reason.TIMEOUT, Reason.MALFORMED, Reason.REFUSED})
 """Failures that say nothing of what a node can do."""
@@ -177,13 +179,13 @@ def _head(rpc: Rpc, chain: Chain, _: Sequence[Address], health: EndpointHealth) 
 
 def _ways(rpc: Rpc, _: Chain, contracts: Sequence[Address], health: EndpointHealth) -> EndpointHealth:
     assert health.head is not None
+    batches = rpc.attempt(partial(_takes_batches, rpc))  # first: what else there is depends on it
     reader = Reader(rpc, health.head)
     calls = reader.means
     if contracts:
         # Storage that is really there shows whether a way tells it; what it holds does not matter.
         reader.words(contracts, np.arange(len(contracts)), np.zeros((len(contracts), 32), np.uint8))
     storage = reader.storage_means
-    batches = rpc.attempt(_takes_batches)
     (node,) = rpc.nodes
     ways = Ways(calls, storage, node.traits.eip1898 is not False, batches)
     health = replace(health, ways=ways)
@@ -193,9 +195,14 @@ def _ways(rpc: Rpc, _: Chain, contracts: Sequence[Address], health: EndpointHeal
     return health
 
 
-def _takes_batches(turn: Turn) -> bool:
-    turn.batch([_CHAIN_ID, _CHAIN_ID])
-    return turn.takes_batches and not turn.node.traits.batch_refusals
+def _takes_batches(rpc: Rpc, turn: Turn) -> bool:
+    """Whether two questions go in one post; asked until refusals are enough to send single posts."""
+    for _ in range(_BATCHES_TRIED):
+        before = rpc.requests
+        turn.batch([_CHAIN_ID, _CHAIN_ID])
+        if rpc.requests == before + 1:
+            return True
+    return False
 
 
 def _states(rpc: Rpc, _: Chain, __: Sequence[Address], health: EndpointHealth) -> EndpointHealth:

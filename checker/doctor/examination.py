@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 from chain.endpoint import Endpoint, endpoints_of
@@ -153,17 +153,28 @@ def _chain_health(chain: Chain, seen: Mapping[str, EndpointHealth], venues: Venu
     chain_id = chain.chain_id or (first.chain_id if first else None)
     heads = [each for each in endpoints if each.head is not None and each.chain_id == chain_id]
     newest = max(heads, key=_head_time, default=None)
-    judged = []
-    for each in endpoints:
-        problems = []
-        if first and chain.chain_id is None and each.chain_id not in (None, chain_id):
-            problems.append(wrong_chain(each.chain_id or 0, f"but {first.label} has {chain_id}"))
-        elif newest and each.head is not None and _head_time(newest) - _head_time(each) > BEHIND_S:
-            behind = words.span(_head_time(newest) - _head_time(each))
-            problems.append(Problem(Status.WARN, f"its head is {behind} behind that of {newest.label}"))
-        judged.append(each.having(*problems))
+    is_configured = chain.chain_id is not None
+    judged = [_beside(each, chain_id, first, newest, is_configured=is_configured) for each in endpoints]
     requests = venues.requests + sum(endpoint.requests for endpoint in endpoints)
     return ChainHealth(chain, chain_id, venues.block, tuple(judged), venues.venues, requests)
+
+
+def _beside(
+    each: EndpointHealth,
+    chain_id: int | None,
+    first: EndpointHealth | None,
+    newest: EndpointHealth | None,
+    *,
+    is_configured: bool,
+) -> EndpointHealth:
+    if first and each.chain_id not in (None, chain_id) and not is_configured:
+        # Whatever else was wrong with it was judged by the other chain's measure.
+        wrong = wrong_chain(each.chain_id or 0, f"but {first.label} has {chain_id}")
+        return replace(each, problems=(wrong,))
+    if newest and each.head is not None and _head_time(newest) - _head_time(each) > BEHIND_S:
+        behind = words.span(_head_time(newest) - _head_time(each))
+        return each.having(Problem(Status.WARN, f"its head is {behind} behind that of {newest.label}"))
+    return each
 
 
 def _head_time(endpoint: EndpointHealth) -> int:

@@ -17,6 +17,8 @@ from checker.doctor.venue import FeedHealth
 
 STYLE = {Status.OK: "green", Status.WARN: "yellow", Status.FAIL: "bold red"}
 _MARGIN = 2
+_ROOM = 24
+"""Columns that a text has at least."""
 _HARD_SPACE = "\N{NO-BREAK SPACE}"
 """Keeps together what is not to be broken; a plain space on the screen."""
 
@@ -113,12 +115,17 @@ def _line(
     lead = " " * margin + status.word.ljust(6)
     text = Text(lead + name + "  ")
     text.stylize(STYLE[status], margin, margin + len(status.word))
-    _wrapped(console, " " * len(text), Text(said), first=text)
+    indent = len(text)
+    if console.width - indent < _ROOM and len(said) > console.width - indent:
+        # A long name has a line of its own.
+        console.print(Text(lead + name, spans=text.spans), soft_wrap=True)
+        indent, text = len(lead), Text(" " * len(lead))
+    _wrapped(console, " " * indent, Text(said), first=text)
 
 
 def _wrapped(console: Console, indent: str, said: Text, first: Text | None = None) -> None:
     """A text that goes on below itself, not below the name."""
-    room = max(24, console.width - len(indent))
+    room = max(_ROOM, console.width - len(indent))
     lines = textwrap.wrap(said.plain, room) or [""]
     for at, line in enumerate(lines):
         begun = first.copy() if first is not None and at == 0 else Text(indent)
