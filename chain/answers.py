@@ -17,6 +17,8 @@ from margin.errors import EndpointError
 
 _DETAIL_LENGTH = 200
 _REVERT_LENGTH = 1 << 16
+LONG_TEXT = 1 << 18
+"""Characters from which on an answer's digits are worth `chain.digits`, and loading its compiler."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,6 +134,10 @@ def hex_bytes(value: object) -> bytes | None:
     """The bytes of 0x hex, or None when it is not that."""
     if not isinstance(value, str) or not value.startswith("0x") or len(value) % 2:
         return None
+    if len(value) >= LONG_TEXT:
+        from chain.digits import unhex
+
+        return unhex(value)
     try:
         raw = bytes.fromhex(value[2:])
     except ValueError:

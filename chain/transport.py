@@ -18,7 +18,7 @@ import io
 import itertools
 import json
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextvars import ContextVar
 from typing import Any, cast
 
@@ -30,7 +30,7 @@ from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 from web3 import HTTPProvider
 from web3.types import RPCEndpoint, RPCResponse
 
-from chain.answers import HttpRefused, Oversized, Throttled, TooBig
+from chain.answers import LONG_TEXT, HttpRefused, Oversized, Throttled, TooBig
 from chain.endpoint import Endpoint, keep_out_of_logs
 from margin.basics import Reason, Unread
 from margin.errors import EndpointError
@@ -199,8 +199,11 @@ class _Provider(HTTPProvider):
         return short.replace(_HERE.encode(), data.encode(), 1)
 
     def decode_rpc_response(self, raw_response: bytes) -> RPCResponse:  # type: ignore[override]
+        loads: Callable[[bytes], object] = json.loads
+        if len(raw_response) >= LONG_TEXT:
+            from chain.digits import loads
         try:
-            answer = json.loads(raw_response)
+            answer = loads(raw_response)
         except (ValueError, RecursionError):
             answer = None
         if isinstance(answer, dict):

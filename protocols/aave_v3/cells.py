@@ -258,6 +258,7 @@ def _widen(doubt: Floats, term: npt.NDArray[np.uint16], bps: Floats, lost_bps: f
 
 def low_128(words: npt.NDArray[np.uint8]) -> Floats:
     """The lower half of each word as a float."""
-    halves = np.ascontiguousarray(words[:, 16:]).view(">u8").astype(np.float64)
-    found: Floats = halves[:, 0] * 2.0**64 + halves[:, 1]
+    quarters = np.ascontiguousarray(words).view(">u8")
+    # A column at a time: numpy turns bytes round twice as fast as in pairs.
+    found: Floats = quarters[:, 2].astype(np.float64) * 2.0**64 + quarters[:, 3].astype(np.float64)
     return found
