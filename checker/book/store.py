@@ -11,22 +11,18 @@ what it holds is always read from the chain. So several processes may use one st
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Collection, Iterable, Mapping
 from hashlib import sha256
-from types import TracebackType
-from typing import Any, NamedTuple, Self
+from typing import Any, NamedTuple
 
-from sqlalchemy import URL, Connection, Engine, delete, func, literal, select, update
-from sqlalchemy.dialects import postgresql, sqlite
-from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy import Connection, delete, func, literal, select, update
 
 from chain.abi import address_bytes
 from chain.logs import LogFilter, Mark
-from checker.book import store_schema as tables
-from checker.book.store_engine import engine_of, parsed_url, problem_of, store_url
+from checker.store import schema as tables
+from checker.store.database import Database
+from checker.store.engine import store_url
 from margin.basics import Address
-from margin.errors import ConfigError, StoreError
 from protocols.book import Holding
 
 __all__ = ["Source", "Store", "side_key", "sources_of", "store_url", "superfluous", "venue_key"]
@@ -62,70 +58,27 @@ def side_key(venue: str, sources: Collection[Source]) -> str:
     return f"{venue}{_SIDE}{digest}"
 
 
-class Store:
-    """An open store. Raises `StoreError` from every method when the database fails."""
-
-    def __init__(self, engine: Engine, name: str) -> None:
-        self._engine, self._name = engine, name
-        self._insert = postgresql.insert if engine.dialect.name == "postgresql" else sqlite.insert
-
-    @classmethod
-    def open(cls, url: str | URL) -> Self:
-        """The store at a URL, made or brought up to date where needed.
-
-        Raises `ConfigError` for a URL or file that can not be used, or a store of a later version.
-        """
-        url = parsed_url(url) if isinstance(url, str) else url
-        engine = engine_of(url)
-        # A URL may hold a password; the name of a file does not.
-        name = f"store {url.database!a}" if engine.dialect.name == "sqlite" else "store"
-        store = cls(engine, name)
-        problem = None
-        try:
-            with store._transaction() as connection:
-                tables.migrate(connection)
-        except tables.NewerSchemaError as error:
-            problem = f"written by a later version of this program ({error})"
-        except StoreError as error:
-            problem = error.problem
-        if problem is not None:
-            engine.dispose()
-            raise ConfigError(name, problem)
-        return store
-
-    def __repr__(self) -> str:
-        return f"Store({self._name})"
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
-
-    def close(self) -> None:
-        """Closes every connection."""
-        self._engine.dispose()
+class Store(Database):
+    """What discovery has found. Raises `StoreError` from every method when the database fails."""
 
     # What is known
 
     def start(self, venue: str) -> int | None:
         """The block that the venue's scan began with; None for a venue not known."""
-        with self._transaction(writes=False) as connection:
+        with self.transaction(writes=False) as connection:
             return connection.scalar(select(tables.venues.c.start).where(tables.venues.c.key == venue))
 
     def sources(self, venue: str) -> frozenset[Source]:
         """What every mark of the venue covers."""
         table = tables.sources
-        with self._transaction(writes=False) as connection:
+        with self.transaction(writes=False) as connection:
             rows = connection.execute(_of(venue, table, table.c.address, table.c.topics))
             return frozenset(Source(bytes(address), bytes(topics)) for address, topics in rows)
 
     def marks(self, venue: str) -> list[Mark]:
         """Blocks up to which the venue is complete, the newest first: the last 64, and ever fewer before."""
         table = tables.marks
-        with self._transaction(writes=False) as connection:
+        with self.transaction(writes=False) as connection:
             rows = connection.execute(
                 _of(venue, table, table.c.number, table.c.hash).order_by(table.c.number.desc())
             )
@@ -134,7 +87,7 @@ class Store:
     def holdings(self, venue: str) -> list[Holding]:
         """Everything that was ever named, by account and part; candidates, no more."""
         table = tables.holdings
-        with self._transaction(writes=False) as connection:
+        with self.transaction(writes=False) as connection:
             rows = connection.execute(
                 _of(venue, table, table.c.id, table.c.part).order_by(table.c.id, table.c.part)
             )
@@ -144,7 +97,7 @@ class Store:
 
     def begin(self, venue: str, start: int, sources: Collection[Source]) -> None:
         """A venue without marks is scanned from block `start` for these sources. Not for one with marks."""
-        with self._transaction() as connection:
+        with self.transaction() as connection:
             id_ = self._id(connection, venue)
             if connection.scalar(select(func.count()).where(tables.marks.c.venue == id_)):
                 return
@@ -166,14 +119,14 @@ class Store:
         False, and nothing written, when that mark is gone or the marks have come to cover more than
         those sources, because another process has been here.
         """
-        with self._transaction() as connection:
+        with self.transaction() as connection:
             id_ = self._id(connection, venue)
             if after is not None and after not in _marks_of(connection, id_):
                 return False
             if sources is not None and not _sources_of(connection, id_) <= set(sources):
                 return False
             self._add_holdings(connection, id_, holdings)
-            row = self._insert(tables.marks).values(venue=id_, number=mark.number, hash=mark.hash)
+            row = self.insert(tables.marks).values(venue=id_, number=mark.number, hash=mark.hash)
             key = [tables.marks.c.venue, tables.marks.c.number]
             connection.execute(row.on_conflict_do_update(index_elements=key, set_={"hash": mark.hash}))
             numbers = [found.number for found in _marks_of(connection, id_)]
@@ -182,7 +135,7 @@ class Store:
 
     def roll_back(self, venue: str, number: int) -> None:
         """Drops the marks above block `number`. Holdings stay: they are candidates on any branch."""
-        with self._transaction() as connection:
+        with self.transaction() as connection:
             id_ = self._id(connection, venue)
             connection.execute(
                 delete(tables.marks).where(tables.marks.c.venue == id_, tables.marks.c.number > number)
@@ -190,7 +143,7 @@ class Store:
 
     def keep_sources(self, venue: str, sources: Collection[Source]) -> None:
         """From now on the marks count for these sources only; for the others all is to be found anew."""
-        with self._transaction() as connection:
+        with self.transaction() as connection:
             id_ = self._id(connection, venue)
             self._set_sources(connection, id_, _sources_of(connection, id_) & set(sources))
 
@@ -200,7 +153,7 @@ class Store:
         `upto`: where the side's scan has ended, on a mark of the venue. False, and nothing done, when
         the venue has a later mark by now, which would not cover the new sources.
         """
-        with self._transaction() as connection:
+        with self.transaction() as connection:
             id_, side_id = self._id(connection, venue), self._id(connection, side)
             marks = _marks_of(connection, id_)
             if not marks or max(marks) != upto or upto not in _marks_of(connection, side_id):
@@ -208,34 +161,21 @@ class Store:
             table = tables.holdings
             found = select(literal(id_), table.c.id, table.c.part).where(table.c.venue == side_id)
             columns = ["venue", "id", "part"]
-            connection.execute(self._insert(table).from_select(columns, found).on_conflict_do_nothing())
+            connection.execute(self.insert(table).from_select(columns, found).on_conflict_do_nothing())
             self._set_sources(connection, id_, _sources_of(connection, id_) | set(sources))
             connection.execute(delete(tables.venues).where(_sides_of(venue)))
         return True
 
     def forget(self, venue: str) -> None:
         """Drops everything about the venue."""
-        with self._transaction() as connection:
+        with self.transaction() as connection:
             connection.execute(delete(tables.venues).where((tables.venues.c.key == venue) | _sides_of(venue)))
 
     # How
 
-    @contextmanager
-    def _transaction(self, *, writes: bool = True) -> Iterator[Connection]:
-        problem = None
-        try:
-            with self._engine.connect() as connection:
-                connection.execution_options(writes=writes)
-                with connection.begin():
-                    yield connection
-        except SQLAlchemyError as error:
-            problem = problem_of(error)
-        if problem is not None:  # without what came before: a driver's own words may hold parts of the URL
-            raise StoreError(self._name, problem) from None
-
     def _id(self, connection: Connection, venue: str) -> int:
         """The venue's number, locked until the transaction ends; made where there is none."""
-        row = self._insert(tables.venues).values(key=venue, start=0).on_conflict_do_nothing()
+        row = self.insert(tables.venues).values(key=venue, start=0).on_conflict_do_nothing()
         connection.execute(row)
         chosen = select(tables.venues.c.id).where(tables.venues.c.key == venue).with_for_update()
         return int(connection.execute(chosen).scalar_one())
@@ -243,13 +183,13 @@ class Store:
     def _add_holdings(self, connection: Connection, id_: int, holdings: Iterable[Holding]) -> None:
         rows = [{"venue": id_, "id": one, "part": int(part)} for one, part in dict.fromkeys(holdings)]
         if rows:
-            connection.execute(self._insert(tables.holdings).on_conflict_do_nothing(), rows)
+            connection.execute(self.insert(tables.holdings).on_conflict_do_nothing(), rows)
 
     def _set_sources(self, connection: Connection, id_: int, sources: Collection[Source]) -> None:
         connection.execute(delete(tables.sources).where(tables.sources.c.venue == id_))
         rows = [{"venue": id_, "address": one.address, "topics": one.topics} for one in set(sources)]
         if rows:
-            connection.execute(self._insert(tables.sources), rows)
+            connection.execute(self.insert(tables.sources), rows)
 
 
 def superfluous(numbers: Collection[int]) -> list[int]:

@@ -17,9 +17,10 @@ from sqlalchemy import Connection, create_engine, text
 
 from chain.abi import to_address
 from chain.logs import LogFilter, Mark
-from checker.book import store_engine, store_schema
 from checker.book.store import Source, Store, side_key, sources_of, store_url, superfluous, venue_key
 from checker.config import load_config
+from checker.store import engine as store_engine
+from checker.store import schema as store_schema
 from margin.errors import ConfigError, StoreError
 
 KEY = "1/aave-v3/pool=0xaa"
@@ -241,9 +242,9 @@ def test_several_processes_write_one_file_at_once(path: Path) -> None:
 def test_who_will_write_has_the_store_to_itself_from_the_beginning(store: Store, path: Path) -> None:
     other = sqlite3.connect(path, isolation_level=None, timeout=0)
     try:
-        with store._transaction(), pytest.raises(sqlite3.OperationalError, match="locked"):
+        with store.transaction(), pytest.raises(sqlite3.OperationalError, match="locked"):
             other.execute("BEGIN IMMEDIATE")
-        with store._transaction(writes=False):
+        with store.transaction(writes=False):
             other.execute("BEGIN IMMEDIATE")
     finally:
         other.close()
@@ -305,10 +306,10 @@ def test_an_older_store_goes_through_each_migration_once(path: Path) -> None:
         store.add(KEY, mark(1), [(user(1), 0)])
         steps = [*store_schema.MIGRATIONS, second]
         for _ in range(2):
-            with store._transaction() as connection:
+            with store.transaction() as connection:
                 store_schema.migrate(connection, steps)
         assert done == ["second"]
-        with pytest.raises(RuntimeError), store._transaction() as connection:
+        with pytest.raises(RuntimeError), store.transaction() as connection:
             store_schema.migrate(connection, [*steps, failing])
         assert store.holdings(KEY) == [(user(1), 0)]
     raw = sqlite3.connect(path)

@@ -1,0 +1,1 @@
+"""What is kept over restarts: one database for books, bands and messages."""
