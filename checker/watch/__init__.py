@@ -1,0 +1,1 @@
+"""The watch: rounds on a schedule, bands with memory, and messages that arrive."""
