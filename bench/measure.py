@@ -32,6 +32,8 @@ class Way:
     work: Callable[[], object]
     units: int
     """How much of the task one call of `work` does: a slow way may do a sample of it."""
+    before: Callable[[], object] = lambda: None
+    """What must happen before each call of `work`; not measured."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,21 +67,23 @@ def race(baseline: Way, *others: Way, repeats: int, at_least_s: float = 0.0) -> 
     """
     ways = [baseline, *others]
     for way in ways:
+        way.before()
         way.work()
     times: list[list[float]] = [[] for _ in ways]
     for turn in range(repeats):
         for place in range(len(ways)):
             at = (place + turn) % len(ways)
-            times[at].append(_seconds(ways[at].work, at_least_s) / ways[at].units)
+            times[at].append(_seconds(ways[at], at_least_s) / ways[at].units)
     return Race(tuple(times[0]), tuple(tuple(each) for each in times[1:]))
 
 
-def _seconds(work: Callable[[], object], at_least_s: float) -> float:
+def _seconds(way: Way, at_least_s: float) -> float:
     gc.collect()
     done, spent = 0, 0.0
     while not done or spent < at_least_s:
+        way.before()
         start = time.perf_counter()
-        result = work()
+        result = way.work()
         spent += time.perf_counter() - start
         done += 1
         del result  # freed outside the measured time, for every way alike

@@ -30,6 +30,8 @@ class Size:
 
     wallets: int
     """That have an account on the market."""
+    crowd: int
+    """Accounts of the whole book, on a market of their own."""
     sample: int
     """Wallets that naive web3.py reads in one repetition."""
     edges: int
@@ -43,13 +45,14 @@ class Size:
     def __str__(self) -> str:
         return (
             f"{self.wallets:,} wallets ({self.sample} a repetition for naive web3.py, "
-            f"{self.edges} for its bisection), {self.answers:,} answers to decode, "
+            f"{self.edges} for its bisection), a book of {self.crowd:,} accounts, "
+            f"{self.answers:,} answers to decode, "
             f"{self.repeats} repetitions in turns of at least {self.turn_s:g} s"
         )
 
 
-FULL = Size(wallets=1_000, sample=25, edges=8, answers=20_000, repeats=5, turn_s=0.5)
-TINY = Size(wallets=6, sample=2, edges=1, answers=20, repeats=2, turn_s=0.0)
+FULL = Size(wallets=1_000, crowd=20_000, sample=25, edges=8, answers=20_000, repeats=5, turn_s=0.5)
+TINY = Size(wallets=6, crowd=300, sample=2, edges=1, answers=20, repeats=2, turn_s=0.0)
 
 
 class Different(CrossmarginError):

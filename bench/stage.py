@@ -13,6 +13,7 @@ from bench import crowd
 from bench.measure import Race, Way, race
 from bench.naive import Naive
 from bench.row import Size
+from bench.whole import Whole, config_of, whole_book
 from chain.block import pin
 from chain.means import Means
 from chain.multicall import MULTICALL3
@@ -28,8 +29,6 @@ from protocols.aave_v3.state import AaveAccount
 from protocols.base import Book, VenueConfig
 
 VERSION = "3.0.2"
-FACTORS = {"WETH": "ETH", "wstETH": "ETH", "cbETH": "ETH", "rETH": "ETH", "WBTC": "BTC"}
-"""As a user would give them: ether and its derivatives are one."""
 
 
 class Stage:
@@ -70,6 +69,12 @@ class Stage:
         return crowd.gather(self.market, self.size.wallets)
 
     @cached_property
+    def whole(self) -> Whole:
+        """A whole book, on a node of its own."""
+        self.say(f"finding the book of {self.size.crowd:,} accounts")
+        return self._open.enter_context(whole_book(VERSION, self.size.crowd))
+
+    @cached_property
     def rpc(self) -> Rpc:
         """Our way to the node."""
         return self._open.enter_context(Rpc.open("local", [self.market.anvil.url], 31337))
@@ -88,12 +93,7 @@ class Stage:
     @property
     def config(self) -> VenueConfig:
         """The market as a user would name it."""
-        return VenueConfig(
-            id="local/aave-v3/core",
-            addresses={"pool_addresses_provider": self.market.addresses_provider.address},
-            where="bench",
-            factors={r.token: FACTORS.get(s, s) for s, r in self.market.reserves.items()},
-        )
+        return config_of(self.market)
 
     def reader(self, only: Means | None = None) -> Reader:
         """A new reader at the block."""

@@ -41,7 +41,8 @@ class AbiError(CrossmarginError, ValueError):
 def _checksummed(raw: bytes) -> Address:
     text = raw.hex()
     digest = keccak(text.encode()).hex()
-    return Address("0x" + "".join(c.upper() if d > "7" else c for c, d in zip(text, digest, strict=False)))
+    letters = [c.upper() if d > "7" else c for c, d in zip(text, digest, strict=False)]
+    return Address("0x" + "".join(letters))
 
 
 def to_address(value: str | bytes) -> Address:

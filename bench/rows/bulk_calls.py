@@ -54,7 +54,6 @@ class Bulk:
     name: str
     meaning: str
     read: Read
-    aim: float | None = None
 
 
 def measure(stage: Stage) -> Iterator[Row]:
@@ -84,7 +83,6 @@ def measure(stage: Stage) -> Iterator[Row]:
             ratio=times.ratio(place),
             figures=f"{times.per_second(place):,.0f} calls a second against {times.baseline_per_second:,.0f}",
             meaning=f"Three calls a wallet, decoded, against one `call()` after another. {way.meaning}",
-            aim=way.aim,
         )
 
 
@@ -99,7 +97,6 @@ def _ways(stage: Stage) -> tuple[Bulk, ...]:
             "Multicall3, our codec",
             "What we fall back on where a node takes no override.",
             stage.reader(Means.MULTICALL).read,
-            aim=100,
         ),
         Bulk(
             "JSON-RPC batch, our codec",

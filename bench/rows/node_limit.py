@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import http.client
 import json
 from collections.abc import Iterable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from urllib.parse import urlsplit
 
 from bench.measure import Way
+from bench.node import LANES, Node, request
 from bench.row import Row, same
 from bench.stage import Stage
 from chain import program
@@ -16,9 +14,6 @@ from chain.means import Means
 from chain.reader import Call
 from margin.basics import Address
 from protocols.aave_v3 import abi
-
-LANES = 2
-"""Connections at once, as our reader has by default."""
 
 
 def measure(stage: Stage) -> Iterator[Row]:
@@ -28,23 +23,13 @@ def measure(stage: Stage) -> Iterator[Row]:
     raw = [(call.target, call.function.encode(*call.args)) for call in calls]
     size = -(-len(raw) // LANES)
     bodies = [_body(stage, raw[start : start + size]) for start in range(0, len(raw), size)]
-    place = urlsplit(stage.market.anvil.url).netloc
-    lanes = [http.client.HTTPConnection(place) for _ in bodies]
     reader = stage.reader(Means.PROGRAM)
-
-    def post(lane: http.client.HTTPConnection, body: bytes) -> bytes:
-        lane.request("POST", "/", body, {"Content-Type": "application/json"})
-        return lane.getresponse().read()
-
-    with ThreadPoolExecutor(LANES) as threads:
-        answers = _taken_apart(threads.map(post, lanes, bodies), size)
-        same("the node's own answers", reader.raw(raw), answers)
+    with Node(stage.market.anvil.url) as node:
+        same("the node's own answers", reader.raw(raw), _taken_apart(node.post(bodies), size))
         times = stage.race(
-            Way(lambda: list(threads.map(post, lanes, bodies)), len(calls)),
+            Way(lambda: node.post(bodies), len(calls)),
             Way(lambda: reader.read(calls), len(calls)),
         )
-    for lane in lanes:
-        lane.close()
     yield Row(
         what=f"{len(calls):,} × getUserAccountData, read and decoded",
         against="the node alone",
@@ -55,7 +40,6 @@ def measure(stage: Stage) -> Iterator[Row]:
             "answer away: 1 would mean that our own work costs nothing, and what is above 1 is the "
             "machine's noise."
         ),
-        aim=0.6,
     )
 
 
@@ -73,4 +57,4 @@ def _body(stage: Stage, calls: Sequence[tuple[Address, bytes]]) -> bytes:
     question = {"to": program.ADDRESS, "data": "0x" + program.pack(calls).hex()}
     override = {program.ADDRESS: {"code": "0x" + program.CODE.hex()}}
     params = [question, {"blockHash": stage.block.hash}, override]
-    return json.dumps({"jsonrpc": "2.0", "id": 1, "method": "eth_call", "params": params}).encode()
+    return json.dumps(request("eth_call", params)).encode()

@@ -2,25 +2,23 @@
 
 from __future__ import annotations
 
-import http.client
 import json
-from collections.abc import Iterable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterable, Iterator
 from functools import partial
-from urllib.parse import urlsplit
 
 import numpy as np
 import numpy.typing as npt
 from eth_utils.address import to_checksum_address
 
 from bench.measure import Way
+from bench.node import Node, pieces, program_bodies, request
 from bench.row import Different, Row, same
 from bench.stage import Stage
 from chain import program
 from chain.abi import address_bytes
 from chain.keys import mapping_keys
 from chain.reader import Reader
-from chain.slots import PROGRAM_PIECE, VALUES_LIMIT, Piece, program_params, values_ask, values_words
+from chain.slots import PROGRAM_PIECE, VALUES_LIMIT, Piece, values_ask, values_words
 from chain.slots_asker import StorageMeans
 from margin.basics import Address
 
@@ -28,10 +26,6 @@ USER_STATE, USERS_CONFIG = 52, 53
 """Of the market's aTokens and debt tokens, and of its pool: mappings by user."""
 WORDS_TO_AN_ANSWER = 5
 """So many words are read for each answer that the row about decoding has."""
-LANES = 2
-"""Connections at once, as our reader has by default."""
-CHUNK = 8192
-"""Slots in a body prepared beforehand, as many as our reader comes to ask at once."""
 Words = npt.NDArray[np.uint8]
 
 
@@ -71,17 +65,7 @@ class Slots:
 
     def pieces(self, size: int) -> list[list[Piece]]:
         """By chunk, in pieces of up to `size` keys of one contract."""
-        ends = np.flatnonzero(np.diff(self.contract, append=-1)) + 1
-        chunks: list[list[Piece]] = []
-        for start in range(0, len(self.keys), CHUNK):
-            chunks.append([])
-            at, stop = start, min(start + CHUNK, len(self.keys))
-            while at < stop:
-                end = min(stop, at + size, int(ends[np.searchsorted(ends, at, side="right")]))
-                target = self.contracts[self.contract[at]]
-                chunks[-1].append((target, self.keys[at:end].tobytes()))
-                at = end
-        return chunks
+        return pieces(self.contracts, self.contract, self.keys, size)
 
 
 def measure(stage: Stage) -> Iterator[Row]:
@@ -91,36 +75,23 @@ def measure(stage: Stage) -> Iterator[Row]:
     truth = slots.singly(stage)
     if not any(int.from_bytes(word, "big") for word in truth):
         raise Different("words of the sample that are not zero", 0, "some")
-    place = urlsplit(stage.market.anvil.url).netloc
-    lanes = [http.client.HTTPConnection(place) for _ in range(LANES)]
     bodies = {
-        StorageMeans.PROGRAM: _program_bodies(stage, slots),
+        StorageMeans.PROGRAM: program_bodies(stage.block, slots.pieces(PROGRAM_PIECE)),
         StorageMeans.VALUES: _values_bodies(stage, slots),
     }
-
-    def lane_of(which: int, posted: Sequence[bytes]) -> list[bytes]:
-        return [_post(lanes[which], body) for body in posted[which::LANES]]
-
-    with ThreadPoolExecutor(LANES) as threads:
-
-        def node_alone(posted: Sequence[bytes]) -> list[bytes]:
-            by_lane = list(threads.map(partial(lane_of, posted=posted), range(LANES)))
-            return [by_lane[at % LANES][at // LANES] for at in range(len(posted))]
-
+    with Node(stage.market.anvil.url) as node:
         for means, reader in readers.items():
             found = slots.read(reader)
             same(f"words by {means}", [found[at].tobytes() for at in slots.sample], truth)
             told = (_told_by_program if means is StorageMeans.PROGRAM else _told_by_values)(
-                node_alone(bodies[means]), slots
+                node.post(bodies[means]), slots
             )
             same(f"the node's own answers by {means}", [found.tobytes()], [told])
         naive = Way(partial(slots.singly, stage), len(slots.sample))
         ours = [Way(partial(slots.read, reader), len(slots.keys)) for reader in readers.values()]
-        alone = [Way(partial(node_alone, bodies[means]), len(slots.keys)) for means in readers]
+        alone = [Way(partial(node.post, bodies[means]), len(slots.keys)) for means in readers]
         against_naive = stage.race(naive, *ours)
-        against_node = [stage.race(node, way) for node, way in zip(alone, ours, strict=True)]
-    for lane in lanes:
-        lane.close()
+        against_node = [stage.race(posts, way) for posts, way in zip(alone, ours, strict=True)]
     for at, means in enumerate(readers):
         yield Row(
             what=f"{len(slots.keys):,} words of storage by {means}",
@@ -130,8 +101,7 @@ def measure(stage: Stage) -> Iterator[Row]:
                 f"{against_naive.per_second(at):,.0f} words a second "
                 f"against {against_naive.baseline_per_second:,.0f}"
             ),
-            meaning=("Flags and balances straight from storage, against one `get_storage_at` after another."),
-            aim=500,
+            meaning="Flags and balances straight from storage, against one `get_storage_at` after another.",
         )
         yield Row(
             what=f"{len(slots.keys):,} words of storage by {means}, checked and in columns",
@@ -150,28 +120,11 @@ def measure(stage: Stage) -> Iterator[Row]:
         )
 
 
-def _post(lane: http.client.HTTPConnection, body: bytes) -> bytes:
-    lane.request("POST", "/", body, {"Content-Type": "application/json"})
-    return lane.getresponse().read()
-
-
-def _request(method: str, params: Sequence[object], number: int = 1) -> dict[str, object]:
-    return {"jsonrpc": "2.0", "id": number, "method": method, "params": params}
-
-
-def _program_bodies(stage: Stage, slots: Slots) -> list[bytes]:
-    block = {"blockHash": stage.block.hash}
-    return [
-        json.dumps(_request("eth_call", program_params(pieces, block))).encode()
-        for pieces in slots.pieces(PROGRAM_PIECE)
-    ]
-
-
 def _values_bodies(stage: Stage, slots: Slots) -> list[bytes]:
     block = {"blockHash": stage.block.hash}
     return [
         json.dumps(
-            [_request(*values_ask([piece], block), number) for number, piece in enumerate(pieces)]
+            [request(*values_ask([piece], block), number) for number, piece in enumerate(pieces)]
         ).encode()
         for pieces in slots.pieces(VALUES_LIMIT)
     ]
@@ -180,8 +133,8 @@ def _values_bodies(stage: Stage, slots: Slots) -> list[bytes]:
 def _told_by_program(answers: Iterable[bytes], slots: Slots) -> bytes:
     """The words in the node's own answers: checked once, so that it is no error that is posted so fast."""
     found = b""
-    for answer, pieces in zip(answers, slots.pieces(PROGRAM_PIECE), strict=True):
-        packed = program.unpack(bytes.fromhex(str(json.loads(answer)["result"])[2:]), len(pieces))
+    for answer, asked in zip(answers, slots.pieces(PROGRAM_PIECE), strict=True):
+        packed = program.unpack(bytes.fromhex(str(json.loads(answer)["result"])[2:]), len(asked))
         found += b"".join(words or b"" for words in packed.results)
     return found
 
@@ -189,8 +142,8 @@ def _told_by_program(answers: Iterable[bytes], slots: Slots) -> bytes:
 def _told_by_values(answers: Iterable[bytes], slots: Slots) -> bytes:
     """As `_told_by_program`."""
     found = b""
-    for answer, pieces in zip(answers, slots.pieces(VALUES_LIMIT), strict=True):
+    for answer, asked in zip(answers, slots.pieces(VALUES_LIMIT), strict=True):
         results = {item["id"]: item["result"] for item in json.loads(answer)}
-        for number, piece in enumerate(pieces):
+        for number, piece in enumerate(asked):
             found += b"".join(values_words(results[number], [piece]) or [])
     return found

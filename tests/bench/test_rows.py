@@ -72,7 +72,7 @@ def test_a_verdict_that_differs_fails_loudly(stage: Stage) -> None:
     # A millionth more debt than the account has.
     wrong = replace(debt, debt_scaled=debt.debt_scaled * 1_000_001 // 1_000_000)
     with pytest.raises(Different, match=owing.key.owner):
-        verdicts.compare(stage, venue, [*accounts, replace(owing, positions=(wrong, *others))])
+        verdicts.compare(stage.reader(), venue, [*accounts, replace(owing, positions=(wrong, *others))])
 
 
 @pytest.mark.parametrize(
@@ -107,7 +107,7 @@ def test_a_run_in_which_ways_disagree_writes_nothing(
 
 def test_one_row_alone_can_be_measured(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["--tiny", "--output", str(tmp_path / "out.md"), "decoding"]) == 0
-    assert "decode 20 × 6 words" in (tmp_path / "out.md").read_text()
+    assert "decode 20 × 6 words into columns" in (tmp_path / "out.md").read_text()
     assert "decode 20 × 6 words" in capsys.readouterr().out
 
 
