@@ -27,6 +27,10 @@ class Gone(Exception):
         """One line, without a secret."""
 
 
+class Refused(Gone):
+    """The channel is there, and will not take this one message; others it may."""
+
+
 class Sender(Protocol):
     """A channel that can be spoken to."""
 
