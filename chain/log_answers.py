@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from itertools import pairwise
 from typing import NamedTuple
 
-from chain.answers import quantity
+from chain.answers import hex_bytes, quantity
 from margin.basics import Address, Reason, Unread
 from margin.errors import EndpointError
 
@@ -20,6 +20,8 @@ class Log(NamedTuple):
     address: Address
     topics: tuple[bytes, ...]
     data: bytes
+    transaction: str = ""
+    """Hash of the transaction that wrote it: 0x and 64 lower-case hex digits."""
 
 
 class _Wrong(Exception):
@@ -63,6 +65,7 @@ def _decoded(
     logs: list[Log] = []
     hashes: dict[int, str] = {last: last_hash}
     numbers: dict[object, int] = {}
+    transactions: dict[object, str] = {}
     before = (-1, -1)
     ascending = True
     for item in answer:
@@ -87,7 +90,9 @@ def _decoded(
             raise _Wrong("of another kind")
         ascending = ascending and (block, index) > before
         before = (block, index)
-        logs.append(Log(block, index, address, found, _data(item["data"])))
+        data = _data(item["data"])
+        transaction = _transaction(item["transactionHash"], transactions)
+        logs.append(Log(block, index, address, found, data, transaction))
     if not ascending:
         logs.sort(key=_place)
         if any(_place(one) == _place(next_) for one, next_ in pairwise(logs)):
@@ -107,6 +112,17 @@ def _number(text: object, known: dict[object, int]) -> int:
         if found is None:
             raise _Wrong("without its place")
         known[text] = found
+    return found
+
+
+def _transaction(text: object, known: dict[object, str]) -> str:
+    """A transaction's hash; a transaction writes several events, so each is looked at once."""
+    found = known.get(text)
+    if found is None:
+        raw = hex_bytes(text)
+        if raw is None or len(raw) != 32:
+            raise _Wrong("of no transaction")
+        known[text] = found = "0x" + raw.hex()
     return found
 
 
