@@ -40,8 +40,8 @@ def measure(stage: Stage) -> Iterator[Row]:
         figures=(
             f"0 different of {compared:,} compared with the contract (aim: 0, met): a book of "
             f"{len(whole.table.ids):,} accounts now, with all prices but stablecoins' {FALL_PERCENT} % "
-            f"lower, and a year after that ({', '.join(f'{count:,}' for count in fallen)} liquidatable); {times.per_second():,.0f} "
-            f"verdicts a second against {times.baseline_per_second:,.0f}"
+            f"lower, and a year after that ({', '.join(f'{count:,}' for count in fallen)} liquidatable); "
+            f"{times.per_second():,.0f} verdicts a second against {times.baseline_per_second:,.0f}"
         ),
         meaning=(
             "The pool's own decision computed here from the book's words, against one `getUserAccountData` "
