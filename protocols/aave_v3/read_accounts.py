@@ -205,12 +205,12 @@ def read_emodes(market: M, reader: Reader, ids: Sequence[int], quotes: Quotes) -
             continue
         answers = [answer for answer in row if not isinstance(answer, Unread)]
         if market.rules.liquid_emodes:
-            (_, threshold_bps, bonus_bps), (bitmap,), (label,) = answers
+            (ltv_bps, threshold_bps, bonus_bps), (bitmap,), (label,) = answers
             source = ZERO_ADDRESS
         else:
-            (_, threshold_bps, bonus_bps, raw_source, label) = answers[0][0]
+            (ltv_bps, threshold_bps, bonus_bps, raw_source, label) = answers[0][0]
             source, bitmap = raw_source, 0
-        emodes[id_] = EMode(id_, _short(label), threshold_bps, bonus_bps, bitmap, source, None)
+        emodes[id_] = EMode(id_, _short(label), threshold_bps, bonus_bps, bitmap, source, None, ltv_bps)
     return with_mode_prices(replace(market, emodes=emodes), quotes), broken
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -14,7 +14,7 @@ from margin.errors import ReadError, VenueError
 from protocols.aave_v3 import abi, parts
 from protocols.aave_v3.quotes import M, Quotes, with_mode_prices
 from protocols.aave_v3.rules import RULES_BY_REVISION
-from protocols.aave_v3.state import Configuration, Oracle, Quote, Reserve, Sentinel
+from protocols.aave_v3.state import Configuration, Oracle, Quote, Reserve, Sentinel, Supplied
 from protocols.aave_v3.venue import Market
 from protocols.base import VenueConfig
 from protocols.book import Total
@@ -57,10 +57,11 @@ def read_market(reader: Reader, config: VenueConfig) -> Market:
         if rules.grace_period
         else [(0,)] * len(assets)
     )
+    supplied = _supplied(reader, config, dict(zip(assets, reserve_data, strict=True)))
     symbols = {token.address: token.symbol for token in TokenCache().read(reader, assets)}
     quoted = quotes.read({asset: symbols[asset] for asset in assets})
     reserves = [
-        _reserve(asset, symbols[asset], data, grace_until, quoted[asset])
+        _reserve(asset, symbols[asset], data, grace_until, quoted[asset], supplied.get(asset))
         for asset, data, (grace_until,) in zip(assets, reserve_data, graces, strict=True)
     ]
     return Market(
@@ -167,8 +168,27 @@ def _strict(reader: Reader, config: VenueConfig, calls: Sequence[Call]) -> list[
     return answers
 
 
+def _supplied(
+    reader: Reader, config: VenueConfig, reserve_data: Mapping[Address, tuple[Any, ...]]
+) -> dict[Address, Supplied]:
+    """What is supplied of the reserves with a supply cap."""
+    capped = {a: data for a, data in reserve_data.items() if Configuration.decode(data[0]).supply_cap}
+    tokens = [token for data in capped.values() for token in (data[8], data[10])]
+    totals = iter(_strict(reader, config, [Call(token, abi.SCALED_TOTAL_SUPPLY) for token in tokens]))
+    found = {}
+    for asset, data in capped.items():
+        (supply_scaled,), (debt_scaled,) = next(totals), next(totals)
+        found[asset] = Supplied(supply_scaled, data[12], debt_scaled)
+    return found
+
+
 def _reserve(
-    token: Address, symbol: str, data: tuple[Any, ...], grace_until: int, quote: Quote | Unread
+    token: Address,
+    symbol: str,
+    data: tuple[Any, ...],
+    grace_until: int,
+    quote: Quote | Unread,
+    supplied: Supplied | None,
 ) -> Reserve:
     return Reserve(
         id=data[7],
@@ -185,6 +205,7 @@ def _reserve(
         updated_at=data[6],
         grace_until=grace_until,
         quote=quote,
+        supplied=supplied,
     )
 
 

@@ -49,6 +49,13 @@ class Rules:
     debt_by_balance_without_virtual: bool = False
     """v3.3 alone: debt of a reserve without virtual accounting is its token's own `balanceOf`."""
 
+    # What an owner does
+    supply_mint_scaled: RayMul = units.ray_div_half_up
+    """Deposit over income index → scaled supply that it mints; none minted is refused."""
+    debt_flag_by_scaled: bool = False
+    """The borrowing flag goes when no scaled debt is left (from v3.4); before, when all of the amount
+    owed was repaid."""
+
     # Who may be liquidated
     grace_period: bool = True
     """A reserve can hold liquidations back until a timestamp (from v3.1)."""
@@ -90,6 +97,7 @@ _V34 = replace(
     name="v3.4",
     revisions=(8,),
     nested_compounding=True,
+    debt_flag_by_scaled=True,
     debt_by_balance_without_virtual=False,
 )
 _V35 = replace(
@@ -100,6 +108,7 @@ _V35 = replace(
     debt_amount=units.ray_mul_up,
     debt_value=units.mul_div_up,
     truncated_average=False,
+    supply_mint_scaled=units.ray_div_down,
     debt_burn_scaled=units.ray_div_down,
     bonus_div_needed=units.percent_div_up,
 )

@@ -31,6 +31,11 @@ class Configuration:
     """Isolation mode's ceiling, two decimals; not 0 makes the asset an isolated collateral (to v3.6)."""
     virtual_accounting: bool
     """v3.1 to v3.3; without meaning elsewhere."""
+    reserve_factor_bps: int = 0
+    """The treasury's share of the interest."""
+    borrow_cap: int = 0
+    """In whole tokens, as the next; 0 is none."""
+    supply_cap: int = 0
 
     @classmethod
     def decode(cls, word: int) -> Configuration:
@@ -51,6 +56,9 @@ class Configuration:
             emode_category=bits(168, 8),
             debt_ceiling=bits(212, 40),
             virtual_accounting=bool(bits(252, 1)),
+            reserve_factor_bps=bits(64, 16),
+            borrow_cap=bits(80, 36),
+            supply_cap=bits(116, 36),
         )
 
 
@@ -77,6 +85,17 @@ class Oracle:
 
 
 @dataclass(frozen=True, slots=True)
+class Supplied:
+    """What counts towards a reserve's supply cap, in scaled units."""
+
+    supply_scaled: int
+    treasury_scaled: int
+    """Accrued to the treasury at the last state update, and not yet minted."""
+    debt_scaled: int
+    """All variable debt: a share of its interest is the treasury's next."""
+
+
+@dataclass(frozen=True, slots=True)
 class Reserve:
     """One asset of the pool, as its last state update left it."""
 
@@ -98,6 +117,8 @@ class Reserve:
     grace_until: int
     """No liquidation touches the reserve up to and including this timestamp; 0 without a grace period."""
     quote: Quote | Unread
+    supplied: Supplied | None = None
+    """Read where there is a supply cap."""
 
     @property
     def unit(self) -> int:
@@ -119,6 +140,7 @@ class EMode:
     """Before v3.2: the asset whose oracle price replaces that of every asset in the mode; zero if none."""
     quote: Quote | Unread | None
     """Its price; `None` without a source of its own."""
+    ltv_bps: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -168,15 +168,21 @@ class Market:
         debt = sum(row.debt for row in rows)
         truncated = self.rules.truncated_average
         support, requirement = compare(collateral, weighted, collateral, debt, truncated_average=truncated)
-        health = units.wad_div_half_up(support, debt) if debt else None
         return Verdict(
             support_raw=support,
             requirement_raw=requirement,
             assets_raw=collateral,
             liabilities_raw=debt,
-            health_factor_wad=health if health is None or truncated else health // BPS,
+            health_factor_wad=self.health_wad(support, debt),
             terms=((at, weighted), *rows),
         )
+
+    def health_wad(self, support_raw: int, debt_raw: int) -> int | None:
+        """The pool's health factor from support and debt value; `None` without debt."""
+        if not debt_raw:
+            return None
+        health = units.wad_div_half_up(support_raw, debt_raw)
+        return health if self.rules.truncated_average else health // BPS
 
     def average_threshold_bps(self, verdict: Verdict) -> int:
         """`currentLiquidationThreshold` as `getUserAccountData` gives it: truncated in every version."""
