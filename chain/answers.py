@@ -93,7 +93,8 @@ _OUT_OF_GAS = re.compile(
 _TOO_BIG = re.compile(
     r"too large|too big|too long|too wide|payload|response size|body (size|limit)"
     r"|more than [\d,]+ (results|logs)|block range|range limit|limited to [^.]{0,20}(range|blocks)"
-    r"|ranges? over \d+|must be smaller|max(imum)? (logs|range)"
+    r"|ranges? over \d+|must be smaller|max(imum)? (logs|range)|blocks distance|limit .{0,30}blocks"
+    r"|range allowed|available for this range"
     r"|exceeds (the )?(max|limit)|batch (size|limit|of)|max(imum)? batch"
     r"|too many (blocks|results|logs|calls)"
     r"|execution (timeout|aborted)|timeout|timed out",

@@ -172,10 +172,15 @@ def _band(
     found = [bands.of(shock_wad, verdict.health_factor_wad, seconds)]
     if unread:
         found.append(Band.UNKNOWN)
-    if audit.agrees is False:
-        said = audit.reported.get(HEALTH_FACTOR)
-        found += [Band.WARNING, bands.of(shock_wad, int(said) if said else None, seconds)]
-    return worst(found)
+    return worst([*found, disagreeing(audit, bands)])
+
+
+def disagreeing(audit: Audit, bands: Bands) -> Band:
+    """Figures that differ from the protocol's own are never ok, and the worse of both counts."""
+    if audit.agrees is not False:
+        return Band.OK
+    said = audit.reported.get(HEALTH_FACTOR)
+    return max(Band.WARNING, bands.of(None, int(said) if said else None, None))
 
 
 def _disagreement(verdict: Verdict, audit: Audit) -> str | None:

@@ -61,7 +61,9 @@ Curve = Annotated[
 Top = Annotated[int, typer.Option("--top", metavar="N", min=0, help="How many accounts the screen lists.")]
 Audit = Annotated[
     bool,
-    typer.Option("--audit", help="Ask the protocol's own view of every account, not only near the edge."),
+    typer.Option(
+        "--audit/--no-audit", help="Ask the protocol's own view of every account, or only near the edge."
+    ),
 ]
 Quiet = Annotated[
     bool, typer.Option("--quiet", help="No progress, no warnings, and instead of tables only the summary.")
@@ -126,7 +128,7 @@ def scan(
     parquet: Parquet = None,
     curve: Curve = None,
     top: Top = 20,
-    audit: Audit = False,
+    audit: Audit = True,
     quiet: Quiet = False,
     verbose: Verbose = False,
 ) -> int:

@@ -108,6 +108,13 @@ class Tracked(Venue[A], Protocol[A]):
     def common_parts(self) -> tuple[int, ...]:
         """Parts that are read of every account, whatever its events say."""
 
+    @property
+    def parts(self) -> frozenset[int]:
+        """Every part there is at this block.
+
+        What is known of others (a reserve not listed yet, or no more) is of another time, and not asked for.
+        """
+
     def read_cells(self, reader: Reader, ids: Sequence[bytes], row: Index, part: Index) -> CellsRead:
         """The words of these cells in bulk, at the reader's block; `row` points into `ids`."""
 

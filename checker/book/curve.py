@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
-from checker.book.risk import factors_of, shocked
+from checker.book.risk import factors_of
 from checker.book.view import CurvePoint
 from checker.factors import is_stable
+from checker.reach import shocked
 from margin.screen import Screen
 from margin.stress import stress
 from margin.units import WAD
@@ -20,10 +22,12 @@ MARKET = "market"
 DROPS = (0.01, 0.02, 0.03, 0.04, *(percent / 100 for percent in range(5, 95, 5)))
 
 
-def curve(venue: Tracked[Any], screen: Screen) -> tuple[CurvePoint, ...]:
+def curve(venue: Tracked[Any], screen: Screen, unread: Collection[int] = ()) -> tuple[CurvePoint, ...]:
     """Every direction at every drop, in floats: for pictures and tables, not for verdicts.
 
-    A venue whose numeraire has no US dollar value has no curve.
+    Accounts that floats cannot judge, those that hang on a price that could not be read, and the rows
+    `unread` are counted as unknown in every point, and are in none of its figures. A venue whose
+    numeraire has no US dollar value has no curve.
     """
     if venue.usd_per_unit is None:
         return ()
@@ -34,8 +38,9 @@ def curve(venue: Tracked[Any], screen: Screen) -> tuple[CurvePoint, ...]:
     values = np.array(
         [venue.unit_values(shocked(venue, _fall(directions[name], drop))) for name, drop in scenarios]
     )
-    # A price that could not be read is worth nothing here: its accounts are listed as unknown.
-    counts = stress(screen, np.nan_to_num(values, nan=0.0))
+    left_out = screen.always_exact.copy()
+    left_out[list(unread)] = True
+    counts = stress(replace(screen, always_exact=left_out), values)
     usd = venue.usd_per_unit
     return tuple(
         CurvePoint(

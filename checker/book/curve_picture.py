@@ -134,7 +134,7 @@ def _draw(axes: Axes, lines: Lines) -> None:
 
 
 def _label(name: str, last: CurvePoint) -> str:
-    shown = words.short(name) if name.startswith("0x") else words.plain(name, 12)
+    shown = words.short(name) if name.startswith("0x") else words.plain(name, 24)
     bad = f", bad {dollars(last.bad_debt_usd)}" if round(last.bad_debt_usd) else ""
     return f"{shown}\n{dollars(last.collateral_usd)}{bad}"
 

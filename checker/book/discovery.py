@@ -16,7 +16,7 @@ from chain.abi import address_bytes
 from chain.first_code import first_code_block
 from chain.logs import LogFilter, Mark, hashes_at, scan_logs
 from chain.rpc import Rpc
-from checker.book.store import Source, Store, side_key, sources_of
+from checker.book.store import Source, Store, behind_key, side_key, sources_of
 from margin.basics import Address, BlockRef, Reason, Unread
 from margin.errors import ChainUnreadable
 from protocols.book import Holding, Tracked
@@ -25,6 +25,8 @@ Say = Callable[[str, int, int], None]
 """What is being done, how far it is, and of how much."""
 _ATTEMPTS = 4
 """Times that a search is taken up again after a reorg, or after another process was faster."""
+_LONG_SEARCH = 100_000
+"""Blocks whose search is worth a word when it could have been shorter."""
 _LOOKS = (1, 17, 1000)
 """Marks looked at together: mostly the newest is still there."""
 
@@ -73,7 +75,7 @@ def discover(
     if start_block is not None and known_start is not None and start_block < known_start:
         store.forget(key)  # a search that began too late
     search.run(start_block, entry)
-    return Discovery(store.holdings(key), search.events, search.blocks, tuple(search.notices))
+    return Discovery(store.holdings(search.key), search.events, search.blocks, tuple(search.notices))
 
 
 @dataclass
@@ -108,6 +110,11 @@ class _Search:
     def _attempt(self, start_block: int | None, entry: Address) -> bool:
         """One go at the whole; False when another process has come between."""
         mark = self._newest(self.key, None)
+        if mark is None and self.store.marks(self.key):
+            # All that is known is of blocks that this node does not have: it is behind, or its chain was
+            # begun anew. Either way nothing of it helps now, and nothing of it is thrown away.
+            self.key = behind_key(self.key)
+            mark = self._newest(self.key, None)
         if mark is None:
             start = self._start(start_block, entry)
             self.store.begin(self.key, start, self.sources)
@@ -149,7 +156,7 @@ class _Search:
     def _start(self, start_block: int | None, entry: Address) -> int:
         if start_block is None:
             found = first_code_block(self.rpc, entry, self.block)
-            if found.unread is not None:
+            if found.unread is not None and self.block.number - found.block > _LONG_SEARCH:
                 said = f"where {entry} begins can not be read ({found.unread.reason.value})"
                 self.notices.append(f"{said}: its events are searched from block {found.block}")
             start_block = found.block

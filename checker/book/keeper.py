@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, cast
@@ -19,7 +19,7 @@ from checker.venues import Place
 from margin.basics import BlockRef, Reason
 from margin.errors import ChainUnreadable
 from margin.screen import Screen
-from protocols.book import Holding, Tracked
+from protocols.book import Holding, Touched, Tracked
 
 Say = Callable[[str, int, int], None]
 ReaderAt = Callable[[BlockRef], Reader]
@@ -77,6 +77,8 @@ class BookKeeper:
         self.table = Table()
         self.found: Discovery | None = None
         """What discovery said when the book was last found; `None` before."""
+        self.went_on = False
+        """Whether the last search went on from what an earlier one had stored."""
         self._store = store
         self._say = say
         self._reader_at = reader_at or (lambda block: Reader(rpc, block))
@@ -89,7 +91,7 @@ class BookKeeper:
 
     @property
     def venue(self) -> Tracked[Any]:
-        """The venue at the book's block. Only after `advance`."""
+        """The venue at the book's block. Only after an `advance` that came to its end."""
         assert self._venue is not None, "advance first"
         return self._venue
 
@@ -110,8 +112,8 @@ class BookKeeper:
         """Brings the book to this block.
 
         Raises `ReadError` where something that all accounts depend on could not be read, or the
-        block was replaced meanwhile, and `VenueError`: the book then stands where it stood. What
-        could not be read of one account is in `table.unread`.
+        block was replaced meanwhile, and `VenueError`: then there may be no book until the next one,
+        which is read afresh. What could not be read of one account is in `table.unread`.
         """
         before = self._steps[-1].mark if self._steps else None
         if self._venue is None or before is None:
@@ -131,6 +133,12 @@ class BookKeeper:
         undone = {id_ for step in self._steps[ancestor + 1 :] for id_ in step.touched}
         return self._follow(block, ancestor, undone, reorganised=reorganised)
 
+    def forget(self) -> None:
+        """Drops the book, and what the store knows of the venue: the next one is searched from the start."""
+        assert self._reader is not None, "advance first"
+        self._store.forget(self._key(self._reader.block))
+        self._venue, self._steps = None, []
+
     def _ancestor(self, block: BlockRef) -> int | None:
         """The newest step that is an ancestor of this block; `None` when none of those kept is."""
         older = [at for at, step in enumerate(self._steps) if step.mark.number < block.number]
@@ -146,7 +154,7 @@ class BookKeeper:
         venue = self._open(reader)
         found = self._discover(venue, block)
         table = Table()
-        table.add(found.holdings, venue.common_parts)
+        table.add(_present(venue, found.holdings), venue.common_parts)
         self._read(venue, reader, table, np.arange(len(table.part)))
         venue = venue.with_modes(reader, table)
         self.found, self.table = found, table
@@ -154,39 +162,42 @@ class BookKeeper:
         return Change(How.AFRESH, block, len(table.ids), reopened=True)
 
     def _follow(self, block: BlockRef, ancestor: int, undone: set[bytes], *, reorganised: bool) -> Change:
-        mark = self._steps[ancestor].mark
-        watched, venue = self.venue.watched(), self.venue
-        logs = [
-            log
-            for piece in scan_logs(self.rpc, watched, mark.number + 1, block, after=mark)
-            for log in piece.logs
-        ]
-        touched = venue.touched(logs)
+        before, mark = self.venue, self._steps[ancestor].mark
+        touched = self._touched(block, mark)
         reopened = touched.venue or reorganised
         reader = self._reader_at(block)
-        holdings: Iterable[Holding] = touched.holdings
-        if reopened:
-            venue = self._open(reader)
-            if venue.history() != self.venue.history():
-                # New contracts: what they did before they were known here is found first.
-                holdings = touched.holdings | set(self._discover(venue, block).holdings)
-        else:
-            venue = venue.at_block(reader)
-        ids = {id_ for id_, _ in touched.holdings} | undone
+        venue = self._open(reader) if reopened else before.at_block(reader)
+        if venue.history() != before.history() or venue.parts != before.parts:
+            # Other contracts: what they did before they were known here has to be found, and what a part
+            # was may be something else now.
+            return self._afresh(block)
         self._keep(venue, block, ancestor, touched.holdings)
-        # What was not read last time is tried again with every block.
-        again = {self.table.ids[row] for row in self.table.unread}
         table, steps = self.table, self._steps
-        self._steps = []  # should what follows be cut short, the next book is read afresh
-        ids |= {table.ids[row] for row in table.add(holdings, venue.common_parts)}
+        # What was not read last time is tried again with every block.
+        again = {table.ids[row] for row in table.unread}
+        # Should what follows be cut short, the book is no book: the next one is read afresh.
+        self._venue, self._steps = None, []
+        ids = {id_ for id_, _ in touched.holdings} | undone
+        table.add(touched.holdings, venue.common_parts)
         rows = table.rows_of(ids | again)
         if rows:
             self._read(venue, reader, table, table.cells_of(rows))
-        if rows or reopened:
-            venue = venue.with_modes(reader, table)
-        self._stand(venue, reader, steps[: ancestor + 1], ids, screen_stands=not (rows or reopened))
-        how = How.REORGANISED if reorganised else How.TOUCHED if logs or rows else How.QUIET
+        moded = venue.with_modes(reader, table)
+        stands = not rows and not reopened and moded is venue
+        self._stand(moded, reader, steps[: ancestor + 1], ids, screen_stands=stands)
+        quiet = not rows and not reopened
+        how = How.REORGANISED if reorganised else How.QUIET if quiet else How.TOUCHED
         return Change(how, block, len(rows), reopened)
+
+    def _touched(self, block: BlockRef, after: Mark) -> Touched:
+        """What the blocks after a mark did, up to this one."""
+        holdings: set[Holding] = set()
+        venue = False
+        for piece in scan_logs(self.rpc, self.venue.watched(), after.number + 1, block, after=after):
+            found = self.venue.touched(piece.logs)
+            holdings |= found.holdings
+            venue = venue or found.venue
+        return Touched(frozenset(holdings), venue)
 
     def _stand(
         self,
@@ -229,6 +240,7 @@ class BookKeeper:
 
     def _discover(self, venue: Tracked[Any], block: BlockRef) -> Discovery:
         config = self.place.config
+        self.went_on = bool(self._store.marks(self._key(block)))
         found = discover(
             self.rpc,
             venue,
@@ -256,6 +268,12 @@ class BookKeeper:
             self._stored = mark
         else:
             self._discover(venue, block)
+
+
+def _present(venue: Tracked[Any], holdings: Iterable[Holding]) -> Iterator[Holding]:
+    """Those of parts that the venue has at its block: the store keeps what was named at any time."""
+    parts = venue.parts
+    return ((id_, part) for id_, part in holdings if part in parts)
 
 
 def _only(table: Table, row: Any) -> tuple[list[bytes], Any]:

@@ -11,10 +11,12 @@ import numpy as np
 import numpy.typing as npt
 
 from checker.bands import Bands
+from checker.reach import factors_of as account_factors
+from checker.reach import reached, seconds, shocked, shocks_wad
+from checker.reach import within_hours as account_within_hours
 from margin.errors import Undecided
-from margin.frontier import factor_edge, time_edge
 from margin.prices import Prices
-from margin.screen import Screen, reprice
+from margin.screen import Floats, Repriced, Screen, reprice
 from margin.units import WAD
 from margin.verdict import Verdict
 from protocols.book import Tracked
@@ -55,31 +57,44 @@ def factors_of(venue: Tracked[Any]) -> list[str]:
     return list(found)
 
 
-def shocked(venue: Tracked[Any], shocks_wad: Mapping[str, int]) -> Prices:
-    """All feeds after each factor moved by its shock."""
-    return Prices({key: feed.shocked_raw(shocks_wad) for key, feed in venue.feeds.items()})
-
-
 def within_drop(book: Judged[Any], drop: Decimal, skip: Mask) -> Reach:
     """Accounts that some factor's move of at most `drop`, up or down, liquidates; `skip` is not looked at.
 
-    Between today and a factor's move the margin is a straight line up to its error. So an account
-    that is surely healthy at both ends is so between them, and one surely liquidatable at the far
-    end is reached; what lies within the error is searched exactly.
+    Between today and a factor's move the margin is a straight line up to its error, and to a raw unit
+    of each price where several move. So an account that is surely healthy at both ends is so between
+    them, and one surely liquidatable at the far end is reached; what lies within is searched exactly.
     """
-    reach = Reach(np.zeros(book.screen.rows, np.bool_), {})
-    now = reprice(book.screen, book.venue.unit_values()).decided(book.screen)
-    for factor in factors_of(book.venue):
-        for sign in (-1, 1):
-            shock_wad = sign * int(drop * WAD)
-            if shock_wad <= -WAD:
-                shock_wad = 1 - WAD
-            prices = shocked(book.venue, {factor: shock_wad})
-            then = reprice(book.screen, book.venue.unit_values(prices)).decided(book.screen)
-            reach.hit |= (then == LIQUIDATABLE) & ~skip
-            for row in np.flatnonzero(((then == 0) | (now == 0)) & ~reach.hit & ~skip).tolist():
+    screen, venue = book.screen, book.venue
+    reach = Reach(np.zeros(screen.rows, np.bool_), {})
+    now = reprice(screen, venue.unit_values())
+    for factor in factors_of(venue):
+        ticks = _ticks(book, factor)
+        for shock_wad in shocks_wad(drop):
+            prices = shocked(venue, {factor: shock_wad})
+            then = reprice(screen, venue.unit_values(prices))
+            reach.hit |= (then.decided(screen) == LIQUIDATABLE) & ~skip
+            healthy = _surely_healthy(screen, now, ticks) & _surely_healthy(screen, then, ticks)
+            for row in np.flatnonzero(~healthy & ~reach.hit & ~skip).tolist():
                 _decide_factor(book, row, factor, prices, drop, reach)
     return reach
+
+
+def _surely_healthy(screen: Screen, priced: Repriced, ticks: Floats) -> Mask:
+    # Written so that what is no number is not healthy.
+    found: Mask = (priced.support - priced.requirement > priced.error + ticks) & ~screen.always_exact
+    return found
+
+
+def _ticks(book: Judged[Any], factor: str) -> Floats:
+    """Per account what a raw unit of every price that moves with the factor is worth; 0 for one price."""
+    venue = book.venue
+    keys = [key for key, feed in venue.feeds.items() if feed.loads_on(factor)]
+    if len(keys) < 2:
+        return np.zeros(book.screen.rows)
+    higher = Prices({key: raw + (key in keys) for key, raw in venue.prices.items()})
+    tick = reprice(book.screen, np.abs(venue.unit_values(higher) - venue.unit_values()))
+    found: Floats = tick.support + tick.requirement
+    return found
 
 
 def _decide_factor(
@@ -88,42 +103,33 @@ def _decide_factor(
     account = book.accounts.get(row)
     if account is None:
         return
-    keys = book.venue.feeds_of(account)
-    if not any(book.venue.feeds[key].loads_on(factor) for key in keys):
+    if factor not in account_factors(book.venue, account):
         return
     reach.exact += 1
-    # The account's own linear form knows what the book's terms do not (stable rates), and is tighter.
     form = book.venue.linear(account)
-    if all(form.margin(at) > form.bound(at) for at in (book.venue.prices, prices)):
-        return
-    if book.venue.verdict(account, prices).liquidatable:
-        reach.hit[row] = True
-        return
     try:
-        edge_wad = factor_edge(book.venue, account, factor)
+        # The account's own linear form knows what the book's terms do not (stable rates), and is tighter.
+        reach.hit[row] = reached(book.venue, account, form, factor, prices, drop)
     except Undecided as gave_up:
         reach.undecided[row] = gave_up
-        return
-    reach.hit[row] = edge_wad is not None and abs(edge_wad) <= drop * WAD
 
 
 def within_hours(book: Judged[Any], hours: Decimal, skip: Mask) -> Reach:
     """Accounts that interest alone liquidates within so many hours."""
     reach = Reach(np.zeros(book.screen.rows, np.bool_), {})
-    until = book.venue.timestamp + int(hours * 3600)
+    until = book.venue.timestamp + seconds(hours)
+    now = reprice(book.screen, book.venue.unit_values()).decided(book.screen)
     then = reprice(book.screen, book.venue.unit_values(at=until)).decided(book.screen)
     reach.hit |= (then == LIQUIDATABLE) & ~skip
-    for row in np.flatnonzero((then == 0) & ~skip).tolist():
+    for row in np.flatnonzero(((then == 0) | (now == 0)) & ~reach.hit & ~skip).tolist():
         account = book.accounts.get(row)
         if account is None:
             continue
         reach.exact += 1
         try:
-            at = time_edge(book.venue, account)
+            reach.hit[row] = account_within_hours(book.venue, account, hours)
         except Undecided as gave_up:
             reach.undecided[row] = gave_up
-            continue
-        reach.hit[row] = at is not None and at <= until
     return reach
 
 
@@ -136,7 +142,9 @@ def banded(book: Judged[Any], bands: Bands) -> tuple[npt.NDArray[np.int8], dict[
     found = np.zeros(rows, np.int8)
     owing = np.zeros(rows, np.bool_)
     for row, verdict in book.verdicts.items():
-        owing[row] = verdict.requirement_raw > 0 and not verdict.liquidatable
+        # A debt too small to be worth a unit today requires nothing, and still dies of a high enough price.
+        owes = verdict.requirement_raw > 0 or bool(book.venue.debt_legs(book.accounts[row]))
+        owing[row] = owes and not verdict.liquidatable
     undecided: dict[int, Undecided] = {}
     exact = 0
     for level, bounds in ((2, bands.danger), (1, bands.warning)):

@@ -5,12 +5,13 @@ from __future__ import annotations
 import resource
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 from chain.block import pin, still_canonical
 from chain.rpc import Rpc, Settings
+from checker.account_view import disagreeing
 from checker.bands import Band, Bands
 from checker.book.completeness import completeness
 from checker.book.curve import curve
@@ -20,9 +21,11 @@ from checker.book.store import Store, store_url
 from checker.book.view import Effort, Scan, ScannedAccount, by_risk
 from checker.config import Chain, Config
 from checker.snapshot import TAGS
+from checker.surprises import surprises
 from checker.venues import Place, places, refuse_doubles, refuse_namesakes
 from margin.basics import BlockRef, Reason, Unread
 from margin.errors import ChainUnreadable, ConfigError, Undecided
+from margin.legs import CollateralLeg, DebtLeg
 from margin.verdict import Verdict
 from protocols.base import Audit, Failed
 from protocols.book import Tracked
@@ -43,12 +46,12 @@ def scan(
     block: str = "latest",
     patience: Settings | None = None,
     say: Say = _silent,
-    audit: bool = False,
+    audit: bool = True,
 ) -> Scan:
     """Every account of the venue with this id at one block.
 
-    `audit`: compare every account with the protocol's own view, not only those near the edge and a
-    sample. Raises `ConfigError` for what is the user's to mend, `ReadError` and `VenueError` where
+    `audit`: compare every account with the protocol's own view; without it only those near the edge
+    and a sample. Raises `ConfigError` for what is the user's to mend, `ReadError` and `VenueError` where
     nothing can be said of the book at all; what could not be read of one account stands with it.
     """
     begun = time.monotonic()
@@ -65,23 +68,41 @@ def scan(
         for is_last in (False, True):
             say(f"{chain.name}: finding block {block}", 0, 0)
             pinned = _pinned(rpc, chain, block)
-            place = _place(chain, pinned, config, venue)
-            keeper = BookKeeper(rpc, place, store, say=say)
+            keeper = BookKeeper(rpc, _place(chain, pinned, config, venue), store, say=say)
             try:
-                keeper.advance(pinned)
+                found = _settled(keeper, pinned, config, say, audit=audit)
             except ChainUnreadable as failure:
-                if (
-                    is_last
-                    or failure.unread.reason is not Reason.BLOCK_NOT_FOUND
-                    or still_canonical(rpc, pinned)
-                ):
+                was_replaced = failure.unread.reason is Reason.BLOCK_NOT_FOUND
+                if is_last or not was_replaced or still_canonical(rpc, pinned):
                     raise
                 continue
-            found = _scanned(keeper, config.bands, say, audit=audit)
             if block.startswith("0x") or still_canonical(rpc, pinned):
-                return replace(found, effort=replace(found.effort, seconds=time.monotonic() - begun))
+                warnings = *surprises(config, [(chain, pinned.chain_id, True)]), *found.warnings
+                effort = replace(found.effort, seconds=time.monotonic() - begun)
+                return replace(found, effort=effort, warnings=warnings)
     replaced = Unread(Reason.BLOCK_NOT_FOUND, "the pinned block was replaced while it was read, twice")
     raise ChainUnreadable(chain.name, replaced)
+
+
+def _settled(keeper: BookKeeper, block: BlockRef, config: Config, say: Say, *, audit: bool) -> Scan:
+    """The scan at a block. A book that lacks something is searched once more from its beginning.
+
+    A node may have told too few events, now or when the store was filled: what it says was searched is
+    believed only while nothing is missing.
+    """
+    keeper.advance(block)
+    found = _scanned(keeper, config.bands, say, audit=audit)
+    if found.completeness.is_complete or keeper.table.unread:
+        return found
+    went_on = keeper.went_on
+    keeper.forget()
+    if went_on:
+        say(f"{found.venue}: not complete, so every event is searched again", 0, 0)
+        keeper.advance(block)
+        found = _scanned(keeper, config.bands, say, audit=audit)
+        if not found.completeness.is_complete:
+            keeper.forget()
+    return found
 
 
 def _pinned(rpc: Rpc, chain: Chain, spec: str) -> BlockRef:
@@ -123,7 +144,7 @@ def _scanned(keeper: BookKeeper, bands: Bands, say: Say, *, audit: bool) -> Scan
     audits = _audited(keeper, rows, by_row, say, everything=audit)
     whole = completeness(table, venue.totals(keeper.reader))
     accounts = [
-        _account(venue, rows.accounts[row], rows.verdicts[row], band, audits.get(row), undecided.get(row))
+        _account(venue, bands, rows, row, band, audits.get(row), undecided.get(row))
         for row, band in by_row.items()
         if row not in rows.unread
     ]
@@ -136,7 +157,7 @@ def _scanned(keeper: BookKeeper, bands: Bands, say: Say, *, audit: bool) -> Scan
         block=venue.block,
         completeness=whole,
         accounts=tuple(sorted(accounts, key=by_risk)),
-        curve=curve(venue, keeper.screen),
+        curve=curve(venue, keeper.screen, rows.unread),
         effort=_effort(keeper, exact),
         warnings=tuple(warnings),
     )
@@ -192,20 +213,25 @@ def _audited(
 
 def _account(
     venue: Tracked[Any],
-    account: Any,
-    verdict: Verdict,
+    bands: Bands,
+    rows: _Rows,
+    row: int,
     band: Band,
     audited: tuple[Any, Audit] | None,
     undecided: Undecided | None,
 ) -> ScannedAccount:
+    account, verdict = rows.accounts[row], rows.verdicts[row]
     key = venue.key(account)
-    agrees = None if audited is None else audited[1].agrees
     liquidatable = verdict.liquidatable
-    if audited is not None and agrees is False:
-        # Two figures that differ are never ok, and the worse of them counts.
+    if audited is not None:
         liquidatable = liquidatable or venue.reported_liquidatable(audited[0])
-        band = max(band, Band.LIQUIDATABLE if liquidatable else Band.WARNING)
-    usd = venue.usd_per_unit
+        band = max(band, disagreeing(audited[1], bands), Band.LIQUIDATABLE if liquidatable else Band.OK)
+    unread = None if undecided is None else Unread(Reason.UNDECIDED, str(undecided))
+    collateral, debt = venue.collateral_legs(account), venue.debt_legs(account)
+    unpriced = [leg.symbol for leg in collateral if leg.value_raw is None]
+    if unpriced:
+        unread = Unread(Reason.ORACLE, f"no price of {unpriced[0]} could be read")
+        band = max(band, Band.UNKNOWN)
     health = verdict.health_factor_wad
     return ScannedAccount(
         account=key.account,
@@ -215,12 +241,20 @@ def _account(
         health_factor=None if health is None else health / 10**18,
         support_raw=verdict.support_raw,
         requirement_raw=verdict.requirement_raw,
-        collateral_usd=None if usd is None else verdict.assets_raw * usd,
-        debt_usd=None if usd is None else verdict.liabilities_raw * usd,
-        agrees=agrees,
+        collateral_usd=_usd(venue, collateral),
+        debt_usd=_usd(venue, debt),
+        agrees=None if audited is None else audited[1].agrees,
         blocked=venue.blocked(account) if liquidatable else None,
-        unread=None if undecided is None else Unread(Reason.UNDECIDED, str(undecided)),
+        unread=unread,
     )
+
+
+def _usd(venue: Tracked[Any], legs: Sequence[CollateralLeg] | Sequence[DebtLeg]) -> float | None:
+    """What these legs are worth; `None` where that can not be said of any one."""
+    values = [leg.value_raw for leg in legs]
+    if venue.usd_per_unit is None or None in values:
+        return None
+    return sum(value for value in values if value is not None) * venue.usd_per_unit
 
 
 def _unread(venue: Tracked[Any], id_: bytes, why: Unread) -> ScannedAccount:

@@ -58,6 +58,11 @@ def side_key(venue: str, sources: Collection[Source]) -> str:
     return f"{venue}{_SIDE}{digest}"
 
 
+def behind_key(venue: str) -> str:
+    """Where is kept what a node tells that has none of the blocks known of the venue."""
+    return f"{venue}{_SIDE}behind"
+
+
 class Store(Database):
     """What discovery has found. Raises `StoreError` from every method when the database fails."""
 

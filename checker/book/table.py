@@ -122,27 +122,16 @@ class Table:
             place = places[at]
             self.unread.setdefault(int(self._row[place]), {})[int(self._part[place])] = why
 
-    def accounts(self, rows: Collection[int] | None = None) -> Iterator[tuple[int, Mapping[int, int]]]:
-        """Rows with their words by part; all of them, or these in ascending order."""
-        if rows is None:
-            starts = np.searchsorted(self._row, np.arange(len(self._ids) + 1)).tolist()
-            chosen: Iterable[tuple[int, int, int]] = zip(
-                range(len(self._ids)), starts[:-1], starts[1:], strict=True
-            )
-        else:
-            wanted = sorted(rows)
-            first = np.searchsorted(self._row, wanted, side="left").tolist()
-            last = np.searchsorted(self._row, wanted, side="right").tolist()
-            chosen = zip(wanted, first, last, strict=True)
-        raw, part = memoryview(self._words.tobytes()), self._part
-        for row, start, end in chosen:
-            parts = part[start:end].tolist()
+    def accounts(self) -> Iterator[tuple[int, Mapping[int, int]]]:
+        """Every row with its words by part."""
+        starts = np.searchsorted(self._row, np.arange(len(self._ids) + 1)).tolist()
+        raw = memoryview(self._words.tobytes())
+        parts = self._part.tolist()
+        for row in range(len(self._ids)):
+            start, end = starts[row], starts[row + 1]
             yield (
                 row,
-                {
-                    each: int.from_bytes(raw[32 * at : 32 * at + 32], "big")
-                    for at, each in zip(range(start, end), parts, strict=True)
-                },
+                {parts[at]: int.from_bytes(raw[32 * at : 32 * at + 32], "big") for at in range(start, end)},
             )
 
     def sum_of(self, part: int) -> int:

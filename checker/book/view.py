@@ -28,7 +28,7 @@ class ScannedAccount:
     support_raw: int | None
     requirement_raw: int | None
     collateral_usd: float | None
-    """At face value; `None` where the numeraire has no US dollar value."""
+    """Everything supplied, as `check` shows it; `None` where a part of it can not be valued."""
     debt_usd: float | None
     agrees: bool | None
     """Whether the protocol's own view at the same block is the same; `None` where it was not asked."""

@@ -8,7 +8,7 @@ from typing import Any
 
 import typer
 from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url
-from sqlalchemy.exc import ArgumentError, DBAPIError, SQLAlchemyError
+from sqlalchemy.exc import ArgumentError, DBAPIError, OperationalError, SQLAlchemyError
 
 from checker.config import Config
 from margin.errors import ConfigError
@@ -51,6 +51,12 @@ def problem_of(error: SQLAlchemyError) -> str:
     if isinstance(error, DBAPIError) and type(error.orig).__module__ == "sqlite3":
         return str(error.orig)[:200]
     inner = error.orig if isinstance(error, DBAPIError) else error
+    if (
+        isinstance(error, OperationalError)
+        and error.connection_invalidated is False
+        and error.statement is None
+    ):
+        return "store.url: the database can not be reached, or refuses the login"
     return f"the database fails ({type(inner).__name__})"
 
 

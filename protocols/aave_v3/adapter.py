@@ -125,6 +125,11 @@ class AaveVenue(Market):
         """Flags and e-mode."""
         return parts.COMMON
 
+    @property
+    def parts(self) -> frozenset[int]:
+        """See `parts.parts_of`."""
+        return parts.parts_of(self)
+
     def read_cells(self, reader: Reader, ids: Sequence[bytes], row: Index, part: Index) -> CellsRead:
         """See `read_cells`."""
         return read_cells(self, reader, ids, row, part, self.layouts)

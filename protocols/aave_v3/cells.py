@@ -206,6 +206,8 @@ def screen(market: Market, cells: Cells) -> Screen:
                 weight[mine] = face[mine] * (BPS / scale)
         stable = cells.part == parts.part_of(reserve.id, STABLE)
         always_exact[cells.row[stable][cells.words[stable][:, 16:].any(axis=1)]] = True
+    # A supply that backs nothing hangs on no price, not even on one that could not be read.
+    term[(weight == 0.0) & (face == 0.0)] = terms.count - 1
     return Screen(
         rows=len(cells.ids),
         row=cells.row,

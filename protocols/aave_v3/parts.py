@@ -43,6 +43,12 @@ def kind_of(part: int) -> tuple[int, int]:
     return divmod(part - _FIRST, _PER_RESERVE)
 
 
+def parts_of(market: Market) -> frozenset[int]:
+    """Every part of the market as it is."""
+    kinds = (SUPPLY, DEBT, STABLE, STABLE_AT) if market.rules.stable_debt else (SUPPLY, DEBT)
+    return frozenset(COMMON) | {part_of(reserve, kind) for reserve in market.reserves for kind in kinds}
+
+
 def with_companions(part: int) -> tuple[int, ...]:
     """The part, and what never changes without it: a stable debt's timestamp."""
     if part not in POOL_SLOTS and kind_of(part)[1] == STABLE:

@@ -20,6 +20,8 @@ from protocols.book import CellsRead, Index, Words
 
 _SAMPLE = 2
 """Cells with something in them, and as many empty ones, that prove a contract's layout."""
+_EMPTY_SAMPLE = 64
+"""Cells that are asked for where all of a part are empty: a wrong layout looks just so."""
 
 
 class Group(NamedTuple):
@@ -146,7 +148,10 @@ def _disproven(
 def _sample(group: Group, words: Words, unread: dict[int, Unread]) -> list[int]:
     filled = words[group.at].any(axis=1)
     readable = [int(at) for at in group.at[filled][: 2 * _SAMPLE] if int(at) not in unread][:_SAMPLE]
-    return readable + [int(at) for at in group.at[~filled][: 2 * _SAMPLE] if int(at) not in unread][:_SAMPLE]
+    most = _SAMPLE if readable else _EMPTY_SAMPLE
+    empty = group.at[~filled]
+    spread = empty[:: max(1, len(empty) // most)]
+    return readable + [int(at) for at in spread if int(at) not in unread][:most]
 
 
 def _read_views(

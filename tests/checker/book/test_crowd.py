@@ -8,6 +8,8 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -15,13 +17,15 @@ import pytest
 
 from chain.abi import address_bytes
 from chain.block import pin
+from chain.logs import Mark
 from chain.reader import Call, Reader
 from chain.rpc import Rpc
-from checker.bands import Band
+from checker.bands import Band, Bands, Bounds
 from checker.book.keeper import BookKeeper, How
 from checker.book.scanning import scan
-from checker.book.store import Store
+from checker.book.store import Store, store_url, venue_key
 from checker.book.view import Scan
+from checker.checking import check
 from checker.config import Config, load_config
 from localnet import states
 from localnet.aave_v3 import Market
@@ -29,7 +33,7 @@ from localnet.aave_v3.core import TREASURY
 from localnet.aave_v3.reserve import LIQUIDATOR
 from localnet.aave_v3.standard import raw_of
 from margin.basics import Address, Unread
-from protocols.aave_v3 import abi
+from protocols.aave_v3 import abi, parts
 from tests.checker.book.follower import place_of
 from tests.checker.book.test_machine import told
 from tests.faults import FaultProxy
@@ -57,6 +61,11 @@ def config_of(market: Market, url: str, folder: Path) -> Config:
         f'[store]\nurl = "sqlite:///{folder / "crowd.db"}"\n'
     )
     return load_config(path)
+
+
+def key_of(market: Market) -> str:
+    provider = Address(market.core.addresses_provider.address)
+    return venue_key(31337, "aave-v3", place_of(provider).config.addresses)
 
 
 def everyone(market: Market) -> list[Address]:
@@ -137,12 +146,97 @@ def test_an_account_whose_events_are_withheld_is_missed_by_name_of_its_reserves(
     with FaultProxy(market.anvil.url) as proxy:
         proxy.add(Doctored(withhold))
         found = scan(config_of(market, proxy.url, tmp_path), VENUE)
-    assert found.completeness.percent < 100.0
+        assert found.completeness.percent < 100.0
+        proxy.clear()
+        # What was not told then is found as soon as it is told.
+        assert scan(config_of(market, proxy.url, tmp_path), VENUE).completeness.is_complete
+        proxy.add(Doctored(withhold))
+        again = scan(config_of(market, proxy.url, tmp_path), VENUE)
+    assert again.completeness.is_complete, "the store knows better"
     assert not found.completeness.is_complete
     lacking = {each.symbol for reserve in found.completeness.reserves for each in reserve.differences}
     assert lacking == symbols
     assert victim not in {each.account for each in found.accounts}
     assert found.exit_code in (2, 3)
+
+
+BANDS = [
+    Bands(Bounds(Decimal("0.2"), Decimal("1.25")), Bounds(Decimal("0.08"), Decimal("1.08"))),
+    Bands(Bounds(hours=Decimal(40_000)), Bounds(hours=Decimal(2_000))),
+    Bands(Bounds(drop=Decimal("0.9")), Bounds(drop=Decimal("0.01"), health_factor=Decimal("1.001"))),
+]
+
+
+@pytest.mark.parametrize("bands", BANDS)
+def test_the_band_is_that_of_check(market: Market, bands: Bands, tmp_path: Path) -> None:
+    """Of everyone, dust and unpriced supplies included, with a price of a few units and one that is gone."""
+    with market.anvil.undone():
+        market.set_price("SNX", 0)
+        market.set_price("CRV", 11)
+        dust = Address("0x00000000000000000000000000000000000d0575")
+        market.supply(dust, "WETH", raw_of(market, "WETH", 50))
+        market.borrow(dust, "DAI", 1)
+        config = replace(config_of(market, market.anvil.url, tmp_path), bands=bands)
+        found = {each.account: each for each in scan(config, VENUE).accounts}
+        report = check(config, list(found))
+    assert len(report.wallets) == len(found) > 250
+    for wallet in report.wallets:
+        (seen,) = wallet.accounts
+        each = found[wallet.wallet]
+        assert each.band is seen.band, each
+        if each.unread is None:
+            assert (each.liquidatable, each.agrees) == (seen.liquidatable, seen.audit and seen.audit.agrees)
+            assert each.collateral_usd == pytest.approx(seen.collateral_usd)
+            assert each.debt_usd == pytest.approx(seen.debt_usd)
+
+
+@pytest.mark.parametrize("gone", ["WBTC", "USDC"])
+def test_what_hangs_on_a_price_that_is_gone_is_in_no_figure_of_the_curve(
+    market: Market, gone: str, tmp_path: Path
+) -> None:
+    with market.anvil.undone():
+        market.set_price(gone, 0)
+        found = scan(config_of(market, market.anvil.url, tmp_path), VENUE)
+    # A supply that backs nothing is missing in the sums of its account, and moves no margin.
+    unread = sum(each.unread is not None and each.support_raw is None for each in found.accounts)
+    known = sum(each.liquidatable is True for each in found.accounts)
+    assert unread > 30
+    assert found.curve
+    for point in found.curve:
+        assert point.unknown >= unread
+        if point.drop <= 0.01:
+            assert point.accounts <= known + 3
+
+
+def test_what_the_store_knows_of_other_times_harms_nobody(market: Market, tmp_path: Path) -> None:
+    """A reserve that is not listed yet, or stable debt of before an upgrade: parts never asked for."""
+    config = config_of(market, market.anvil.url, tmp_path)
+    before = scan(config, VENUE)
+    key = venue_key(
+        31337, "aave-v3", place_of(Address(market.core.addresses_provider.address)).config.addresses
+    )
+    who = address_bytes(market.crowd[0])
+    with Store.open(store_url(config)) as store:
+        mark = store.marks(key)[0]
+        strangers = [(who, parts.part_of(100, kind)) for kind in range(4)]
+        store.add(key, mark, strangers)
+        assert set(strangers) <= set(store.holdings(key))
+    again = scan(config, VENUE)
+    assert again.accounts == before.accounts
+
+
+def test_another_chain_in_the_place_of_the_one_known(market: Market, tmp_path: Path) -> None:
+    """A local chain that was begun anew, shorter than before: nothing of the old one holds."""
+    config = config_of(market, market.anvil.url, tmp_path)
+    key = venue_key(
+        31337, "aave-v3", place_of(Address(market.core.addresses_provider.address)).config.addresses
+    )
+    with Store.open(store_url(config)) as store:
+        store.begin(key, 5_000, [])
+        store.add(key, Mark(10_000_000, "0x" + "ab" * 32), [(bytes(20), 2)])
+    found = scan(config, VENUE)
+    assert found.completeness.is_complete
+    assert len(found.accounts) > 250
 
 
 def holder(market: Market, which: int) -> Address:

@@ -20,6 +20,7 @@ from chain.block import pin
 from chain.endpoint import endpoints_of
 from chain.logs import Log, Mark
 from chain.rpc import Rpc, Settings
+from checker.book import discovery
 from checker.book.store import Store, side_key, sources_of
 from localnet import states
 from localnet.aave_v3.market import Market
@@ -169,15 +170,22 @@ def test_two_venues_do_not_meet(market: Market, tokens: tuple[Address, ...], rpc
 # --- where it begins ----------------------------------------------------------------------------------
 
 
-def test_without_old_states_the_search_is_of_everything_and_says_so(
-    market: Market, tokens: tuple[Address, ...], rpc: Rpc, store: Store
+@pytest.mark.parametrize("is_long", [True, False])
+def test_without_old_states_the_search_is_of_everything_and_says_so_where_it_is_long(
+    market: Market,
+    tokens: tuple[Address, ...],
+    rpc: Rpc,
+    store: Store,
+    is_long: bool,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    if is_long:
+        monkeypatch.setattr(discovery, "_LONG_SEARCH", 10)
     found = search(rpc, tokens, store, start_block=None)
     assert set(found.holdings) == truth(market.anvil, tokens)
     assert found.blocks == market.anvil.block_number() + 1
-    assert found.notices == (
-        f"where {tokens[0]} begins can not be read (block_not_found): its events are searched from block 0",
-    )
+    said = f"where {tokens[0]} begins can not be read (block_not_found): its events are searched from block 0"
+    assert found.notices == ((said,) if is_long else ())
 
 
 def test_a_start_that_was_too_late_is_mended(
@@ -428,7 +436,7 @@ def test_a_node_that_is_behind_throws_nothing_away(
         found = search(rpc, tokens, store)
         marks = store.marks(KEY)
         late = search(make_rpc(behind.anvil.url), tokens, store)
-        assert late.holdings == found.holdings
+        assert set(late.holdings) == truth(behind.anvil, tokens) < set(found.holdings)
         assert set(marks) <= set(store.marks(KEY))
         asked = proxy.count("eth_getLogs")
         search(rpc, tokens, store)

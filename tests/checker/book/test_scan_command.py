@@ -111,7 +111,7 @@ def test_bad_usage_is_one_line_and_3_and_nothing_is_read(
 def test_a_venue_by_its_id_or_a_part_of_it(run: Run, toml: Path, scans: Scans, name: str) -> None:
     asked = scans(scan(()))
     assert run("scan", "--venue", name, "--config", toml).code == 0
-    assert asked == [{"venue": CORE, "block": "latest", "audit": False}]
+    assert asked == [{"venue": CORE, "block": "latest", "audit": True}]
 
 
 def test_venues_of_a_chain_whose_id_is_not_proven(tmp_path: Path) -> None:
@@ -132,14 +132,14 @@ def test_venues_of_a_chain_whose_id_is_not_proven(tmp_path: Path) -> None:
 
 def test_the_options_reach_the_scan(run: Run, toml: Path, scans: Scans) -> None:
     asked = scans(scan(()))
-    run("scan", "--venue", "core", "--config", toml, "--block", "local=120", "--audit")
-    assert asked == [{"venue": CORE, "block": "120", "audit": True}]
+    run("scan", "--venue", "core", "--config", toml, "--block", "local=120", "--no-audit")
+    assert asked == [{"venue": CORE, "block": "120", "audit": False}]
 
 
 def test_the_help_names_every_option(run: Run) -> None:
     told = " ".join(run("scan", "--help").out.split())
     for option in ("--venue", "--config", "--rpc", "--block", "--json", "--csv", "--parquet", "--curve",
-                   "--top", "--audit", "--quiet", "--verbose"):  # fmt: skip
+                   "--top", "--no-audit", "--quiet", "--verbose"):  # fmt: skip
         assert option in told
     assert "scan" in {command.callback.__name__ for command in app.registered_commands if command.callback}
 

@@ -1,0 +1,98 @@
+"""An account's band without its edges: what `account_view` says of it, at a hundredth of the cost."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from decimal import Decimal
+from typing import Any
+
+from checker.account_view import disagreeing
+from checker.bands import Band, Bands, Bounds, worst
+from checker.reach import within_drop, within_hours
+from margin.account import AccountKey
+from margin.basics import Reason, Unread
+from margin.errors import Undecided
+from margin.units import WAD
+from margin.verdict import Verdict
+from protocols.base import Failed, Venue
+
+WIDER = Decimal("1.02")
+"""By how much a bound is wider for an account that was beyond it: two hundredths of its distance."""
+_EDGE_BPS = 5
+"""An account that was liquidatable is not so any more when its margin is this share of what is required."""
+
+
+@dataclass(frozen=True, slots=True)
+class Glance:
+    """How an account stands, and how it would if it had stood worse before."""
+
+    key: AccountKey
+    band: Band
+    relaxed: Band
+    """At bounds a little wider."""
+    health_factor: float | None = None
+    agrees: bool | None = None
+    unread: tuple[Unread, ...] = field(default=())
+
+
+def glance(venue: Venue[Any], account: Any, bands: Bands) -> Glance:
+    """The bands of an account that was read, or of one that could not be."""
+    if isinstance(account, Failed):
+        return Glance(account.key, Band.UNKNOWN, Band.UNKNOWN, unread=(account.unread,))
+    verdict, audit = venue.verdict(account), venue.audit(account)
+    health_wad = verdict.health_factor_wad
+    health = None if health_wad is None else health_wad / WAD
+    key = venue.key(account)
+    if verdict.liquidatable or venue.reported_liquidatable(account):
+        return Glance(key, Band.LIQUIDATABLE, Band.LIQUIDATABLE, health, audit.agrees)
+    unread: list[Unread] = []
+    legs = venue.collateral_legs(account)
+    unread += [Unread(Reason.ORACLE, f"no price of {leg.symbol}") for leg in legs if leg.value_raw is None]
+    owes = verdict.requirement_raw > 0 or bool(venue.debt_legs(account))
+
+    def band_at(bounds: Bands) -> Band:
+        return _band(venue, account, verdict, bounds, unread) if owes else Band.OK
+
+    band = band_at(bands)
+    relaxed = max(band, band_at(_wider(bands)))
+    if owes and verdict.margin_raw * 10_000 < verdict.requirement_raw * _EDGE_BPS:
+        relaxed = Band.LIQUIDATABLE
+    floor = worst([Band.UNKNOWN] * bool(unread) + [disagreeing(audit, bands)])
+    return Glance(key, max(band, floor), max(relaxed, floor), health, audit.agrees, tuple(unread))
+
+
+def _band(venue: Venue[Any], account: Any, verdict: Verdict, bands: Bands, unread: list[Unread]) -> Band:
+    for band, bounds in ((Band.DANGER, bands.danger), (Band.WARNING, bands.warning)):
+        if _meets(venue, account, verdict, bounds, unread):
+            return band
+    return Band.OK
+
+
+def _meets(venue: Venue[Any], account: Any, verdict: Verdict, bounds: Bounds, unread: list[Unread]) -> bool:
+    if bounds.meets(None, verdict.health_factor_wad, None):
+        return True
+    asked: list[Callable[[], bool]] = []
+    if (drop := bounds.drop) is not None:
+        asked.append(lambda: within_drop(venue, account, drop))
+    if (hours := bounds.hours) is not None:
+        asked.append(lambda: within_hours(venue, account, hours))
+    for ask in asked:
+        try:
+            if ask():
+                return True
+        except Undecided as gave_up:
+            unread.append(Unread(Reason.UNDECIDED, str(gave_up)))
+    return False
+
+
+def _wider(bands: Bands) -> Bands:
+    def wider(bounds: Bounds) -> Bounds:
+        health = bounds.health_factor
+        return Bounds(
+            drop=None if bounds.drop is None else min(Decimal(1), bounds.drop * WIDER),
+            health_factor=None if health is None else max(health, 1 + (health - 1) * WIDER),
+            hours=None if bounds.hours is None else bounds.hours * WIDER,
+        )
+
+    return Bands(wider(bands.warning), wider(bands.danger))

@@ -1,0 +1,93 @@
+"""Whether a move of a given size liquidates an account: in floats where they decide, else exactly.
+
+Much cheaper than the edges themselves (`margin.frontier`), and never another answer than theirs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from decimal import Decimal
+from typing import Any
+
+from margin.account import Judge
+from margin.frontier import HORIZON_S, factor_edge, time_edge
+from margin.linear import LinearForm
+from margin.prices import Prices
+from margin.units import WAD
+
+
+def shocked(venue: Judge[Any], shocks_wad: Mapping[str, int]) -> Prices:
+    """All feeds after each factor moved by its shock."""
+    return Prices({key: feed.shocked_raw(shocks_wad) for key, feed in venue.feeds.items()})
+
+
+def shocks_wad(drop: Decimal) -> tuple[int, int]:
+    """A factor's move down and up by so much; it never loses quite everything."""
+    size = int(drop * WAD)
+    return max(-size, 1 - WAD), size
+
+
+def factors_of(venue: Judge[Any], account: Any) -> list[str]:
+    """The factors that move the account, in its feeds' order."""
+    found: dict[str, None] = {}
+    for key in venue.feeds_of(account):
+        feed = venue.feeds[key]
+        for factor in (feed.base_factor, feed.quote_factor):
+            if factor is not None and feed.loads_on(factor):
+                found[factor] = None
+    return list(found)
+
+
+def within_drop(venue: Judge[Any], account: Any, drop: Decimal, factors: Iterable[str] | None = None) -> bool:
+    """Whether some factor's move of at most `drop`, up or down, liquidates an account that is safe now.
+
+    `factors`: only these. Raises `Undecided` where an exact search gave up.
+    """
+    form = venue.linear(account)
+    return any(
+        reached(venue, account, form, factor, shocked(venue, {factor: shock}), drop)
+        for factor in (factors_of(venue, account) if factors is None else factors)
+        for shock in shocks_wad(drop)
+    )
+
+
+def reached(
+    venue: Judge[Any], account: Any, form: LinearForm, factor: str, prices: Prices, drop: Decimal
+) -> bool:
+    """Whether the factor liquidates the account on its way to `prices`, where it has moved by `drop`.
+
+    Between today and there the margin is a straight line up to its error: an account that is surely
+    healthy at both ends is so between them. Raises `Undecided`.
+    """
+    # Where several feeds move together each is rounded to its raw unit on the way, and leaves the line.
+    moved = [key for key in form.feeds if prices[key] != venue.prices[key]]
+    ticks = sum(
+        s + r
+        for key, s, r in zip(form.feeds, form.support, form.requirement, strict=True)
+        if len(moved) > 1 and key in moved
+    )
+    if all(form.margin(at) > form.bound(at) + ticks for at in (venue.prices, prices)):
+        return False
+    if form.margin(prices) < -form.bound(prices) or venue.verdict(account, prices).liquidatable:
+        return True
+    edge_wad = factor_edge(venue, account, factor)
+    return edge_wad is not None and abs(edge_wad) <= drop * WAD
+
+
+def seconds(hours: Decimal) -> int:
+    """As many seconds; no more than interest is followed."""
+    return min(int(hours * 3600), HORIZON_S)
+
+
+def within_hours(venue: Judge[Any], account: Any, hours: Decimal) -> bool:
+    """Whether interest alone liquidates the account within so many hours. Raises `Undecided`."""
+    until = venue.timestamp + seconds(hours)
+    if venue.verdict(account, at=until).liquidatable:
+        return True
+    form = venue.linear(account, until)
+    if form.margin(venue.prices) > 2 * form.bound(venue.prices) and not venue.verdict(account).liquidatable:
+        now = venue.linear(account)
+        if now.margin(venue.prices) > 2 * now.bound(venue.prices):
+            return False
+    at = time_edge(venue, account)
+    return at is not None and at <= until
