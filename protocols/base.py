@@ -7,9 +7,9 @@ from dataclasses import dataclass, field
 from typing import Any, Generic, Protocol, TypeVar
 
 from chain.reader import Reader
-from margin.account import AccountKey, Judge
+from margin.account import AccountKey
 from margin.basics import Address, BlockRef, Unread
-from margin.legs import CollateralLeg, DebtLeg
+from margin.mending import Mendable
 
 A = TypeVar("A")
 
@@ -76,7 +76,7 @@ class Book(Generic[A]):
     """By owner, in the order asked for; no account for an owner who has nothing here."""
 
 
-class Venue(Judge[A], Protocol[A]):
+class Venue(Mendable[A], Protocol[A]):
     """One deployment at one pinned block: read in bulk, then judged without another request."""
 
     @property
@@ -97,12 +97,6 @@ class Venue(Judge[A], Protocol[A]):
     def key(self, account: A) -> AccountKey:
         """The account's name."""
 
-    def collateral_legs(self, account: A) -> tuple[CollateralLeg, ...]:
-        """What the account has supplied."""
-
-    def debt_legs(self, account: A) -> tuple[DebtLeg, ...]:
-        """What the account owes."""
-
     def audit(self, account: A) -> Audit:
         """Our figures against the protocol's own view at the same block, to the last unit."""
 
@@ -114,6 +108,13 @@ class Venue(Judge[A], Protocol[A]):
 
     def notes(self, account: A) -> Iterable[str]:
         """What else moves the account's fate, in a few words each: its mode, isolation, frozen assets."""
+
+    def ground(self, account: A) -> Mapping[str, str | int]:
+        """The parameters the account stands on, by a readable name: `USDC: liquidation threshold`.
+
+        Each value is as a person reads it, a switch is `True` or `False`; all can be kept as JSON.
+        Where one changes, the ground has moved (`checker.watch.ground`).
+        """
 
     def gaps(self) -> Iterable[tuple[str, Unread]]:
         """What of the venue itself has no usable answer now, by name, e.g. a token's price.

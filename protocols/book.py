@@ -66,6 +66,32 @@ class Total:
     """False where the protocol's own total drifts from the sum of its accounts."""
 
 
+@dataclass(frozen=True, slots=True)
+class Liquidated:
+    """A liquidation that happened, as the protocol's events tell it. Amounts in raw token units."""
+
+    key: AccountKey
+    block: int
+    transaction: str
+    liquidator: Address
+    debt_token: Address
+    debt_symbol: str
+    debt_decimals: int
+    repaid_raw: int
+    collateral_token: Address
+    collateral_symbol: str
+    collateral_decimals: int
+    seized_raw: int
+    """What the liquidator received …"""
+    fee_raw: int
+    """… and what the protocol took of the same collateral beside it."""
+    as_receipt: bool
+    """Received as the protocol's own token of the collateral (an aToken), not as the underlying."""
+    cost_raw: int | None
+    """What the account lost by it: value seized and taken, minus value repaid, in the venue's numeraire
+    at the venue's block; `None` where one of the two has no usable price there."""
+
+
 class Cells(Protocol):
     """The table as an adapter sees it: one entry a cell, rows are accounts."""
 
@@ -97,6 +123,9 @@ class Tracked(Venue[A], Protocol[A]):
 
     def touched(self, logs: Iterable[Log]) -> Touched:
         """What these events changed; an event of a watched contract that is not known changes the venue."""
+
+    def liquidations_in(self, logs: Iterable[Log]) -> tuple[Liquidated, ...]:
+        """The liquidations among these events, which are whole blocks' of `watched`, in order."""
 
     def at_block(self, reader: Reader) -> Self:
         """The same venue at the reader's block: prices and clocks read again, nothing else.

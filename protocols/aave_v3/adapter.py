@@ -9,11 +9,14 @@ from chain.logs import Log, LogFilter
 from chain.reader import Reader
 from margin.account import AccountKey
 from margin.basics import Address, Unread
+from margin.mending import Change, Refused
 from margin.prices import Prices
 from margin.screen import Floats, Screen
 from margin.units import UINT256_MAX
+from margin.verdict import Verdict
 from protocols.aave_v3 import cells as cells_
-from protocols.aave_v3 import events, liquidation, parts
+from protocols.aave_v3 import changes as changes_
+from protocols.aave_v3 import events, ground, liquidated, liquidation, parts
 from protocols.aave_v3.quotes import Quotes
 from protocols.aave_v3.read_accounts import (
     read_accounts,
@@ -26,7 +29,7 @@ from protocols.aave_v3.read_market import PROVIDER, read_market, read_prices, re
 from protocols.aave_v3.state import AaveAccount
 from protocols.aave_v3.venue import Market
 from protocols.base import Audit, Book, Failed, VenueConfig, Verified
-from protocols.book import Cells, CellsRead, Index, Total, Touched
+from protocols.book import Cells, CellsRead, Index, Liquidated, Total, Touched
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,6 +105,18 @@ class AaveVenue(Market):
             if isinstance(reserve.quote, Unread):
                 yield reserve.symbol, reserve.quote
 
+    def changed(self, account: AaveAccount, changes: Sequence[Change]) -> AaveAccount | Refused:
+        """See `changes.changed`."""
+        return changes_.changed(self, account, changes)
+
+    def worst_between(self, a: Verdict, b: Verdict) -> Verdict:
+        """See `changes.worst_between`."""
+        return changes_.worst_between(self, a, b)
+
+    def ground(self, account: AaveAccount) -> Mapping[str, str | int]:
+        """See `ground.ground`."""
+        return ground.ground(self, account)
+
     # The whole book: see `protocols.book.Tracked`
 
     def history(self) -> LogFilter:
@@ -115,6 +130,10 @@ class AaveVenue(Market):
     def touched(self, logs: Iterable[Log]) -> Touched:
         """See `events.touched`."""
         return events.touched(self, logs)
+
+    def liquidations_in(self, logs: Iterable[Log]) -> tuple[Liquidated, ...]:
+        """See `liquidated.liquidations_in`."""
+        return liquidated.liquidations_in(self, logs)
 
     def at_block(self, reader: Reader) -> AaveVenue:
         """Prices and sentinel read again; reserves stand as their last events left them."""

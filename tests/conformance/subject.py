@@ -22,6 +22,7 @@ from chain.reader import Reader
 from chain.rpc import Rpc
 from localnet.anvil import Anvil
 from margin.basics import Address
+from margin.mending import Change
 from margin.prices import Prices
 from protocols.base import Book, Failed, Venue
 
@@ -71,6 +72,9 @@ class Subject(Protocol):
         self, venue: Venue[Any], account: Any, prices: Prices | None = None, at: int | None = None
     ) -> list[Attempt]:
         """Every sensible liquidation of the account, tried by `eth_call` in that state."""
+
+    def do(self, owner: Address, change: Change) -> str | None:
+        """Makes it happen, at the timestamp of the newest block; the protocol's own refusal, or `None`."""
 
 
 def subjects() -> dict[str, Callable[[], AbstractContextManager[Subject]]]:

@@ -14,7 +14,9 @@ from chain.rpc import Rpc
 from localnet import states
 from localnet.aave_v3 import Market
 from localnet.aave_v3.standard import wallet
+from localnet.evm import Reverted
 from margin.basics import Address
+from margin.mending import Change, Deed
 from margin.prices import Prices
 from margin.units import UINT256_MAX
 from protocols.aave_v3 import ADAPTER
@@ -114,6 +116,26 @@ class Genuine:
             prices=answers(venue, prices),
         )
         return Attempt(said, said in TOO_HEALTHY, isinstance(call, Liquidation))
+
+    def do(self, owner: Address, change: Change) -> str | None:
+        """Variable debt is repaid before stable debt, as `changes` has it."""
+        symbol, reserve = next((s, r) for s, r in self.market.reserves.items() if r.token == change.token)
+        try:
+            if change.deed is Deed.DEPOSIT:
+                self.market.supply(owner, symbol, change.amount_raw)
+                return None
+            variable = min(change.amount_raw, self.market.balance(reserve.variable_debt_token, owner))
+            rest = change.amount_raw - variable
+            stable = reserve.stable_debt_token is not None and self.market.balance(
+                reserve.stable_debt_token, owner
+            )
+            if variable or not stable:
+                self.market.repay(owner, symbol, variable or change.amount_raw)
+            if rest and stable:
+                self.market.repay(owner, symbol, rest, mode=1)
+        except Reverted as refusal:
+            return refusal.reason or "no reason"
+        return None
 
 
 @contextmanager
