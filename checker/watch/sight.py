@@ -1,0 +1,117 @@
+"""What the watch sees: the last reading of each chain, and every wallet at a glance."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from checker.bands import Band, worst
+from checker.config import Config, Wallet
+from checker.glance import Glance, glance
+from checker.snapshot import ChainReading
+from checker.watch.telling import Held
+from checker.watch.values import BlockFact
+from margin.basics import Unread
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """How one wallet stands on one chain."""
+
+    band: Band
+    relaxed: Band
+    lowest_health: float | None
+    why: tuple[str, ...] = ()
+    """What could not be read, a line each."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sight:
+    """One chain as it was read."""
+
+    reading: ChainReading
+    at: float
+    """When that was, seconds since 1970."""
+    parts: Mapping[str, Part]
+    """By wallet."""
+    held: Mapping[str, Held] = field(repr=False)
+    """The accounts as they were read, by venue and account."""
+
+    @property
+    def block(self) -> BlockFact | None:
+        """The block everything here was read at."""
+        block = self.reading.block
+        return None if block is None else (block.chain, block.number, block.hash, block.timestamp)
+
+    @property
+    def unread(self) -> Unread | None:
+        """Why the chain as a whole could not be read."""
+        return self.reading.unread
+
+
+def subject_of(wallet: Wallet) -> str:
+    """A wallet's key: its addresses, whatever it is called."""
+    return ",".join(wallet.addresses)
+
+
+def name_of(wallet: Wallet) -> str:
+    """Its label, or its full address."""
+    return wallet.label or wallet.addresses[0]
+
+
+def seen(config: Config, reading: ChainReading, at: float) -> Sight:
+    """Every wallet on a chain that was read just now."""
+    held: dict[str, Held] = {}
+    parts = {subject_of(wallet): _part(wallet, reading, held) for wallet in config.wallets}
+    return Sight(reading, at, parts, held)
+
+
+def _part(wallet: Wallet, reading: ChainReading, held: dict[str, Held]) -> Part:
+    glances: list[Glance] = []
+    why: list[str] = []
+    if reading.unread is not None and not reading.venues:
+        why.append(f"cannot read {reading.chain}: {reading.unread}")
+    for venue in reading.venues:
+        book = venue.book
+        if isinstance(book, Unread):
+            why.append(f"cannot read {venue.place.id}: {book}")
+            continue
+        for address in wallet.addresses:
+            for account in book.accounts[address]:
+                found = glance(book.venue, account, wallet.bands)
+                glances.append(found)
+                held[f"{found.key.venue} {found.key.account}"] = book.venue, account
+                why += [
+                    f"cannot judge {found.key.account} on {venue.place.id}: {one}" for one in found.unread
+                ]
+    blind = [Band.UNKNOWN] * bool(why)
+    healths = [one.health_factor for one in glances if one.health_factor is not None]
+    return Part(
+        band=worst([one.band for one in glances] + blind),
+        relaxed=worst([one.relaxed for one in glances] + blind),
+        lowest_health=min(
+            (one.health_factor for one in glances if one.health_factor is not None), default=None
+        ),
+        why=tuple(why),
+    )
+
+
+def together(parts: Iterable[Part]) -> Part:
+    """A wallet over all chains."""
+    found = list(parts)
+    healths = [part.lowest_health for part in found if part.lowest_health is not None]
+    return Part(
+        band=worst(part.band for part in found),
+        relaxed=worst(part.relaxed for part in found),
+        lowest_health=min(healths, default=None),
+        why=tuple(line for part in found for line in part.why),
+    )
+
+
+def held_of(sights: Sequence[Sight]) -> dict[str, Held]:
+    """Every account that was read, by venue and account."""
+    found: dict[str, Any] = {}
+    for sight in sights:
+        found |= sight.held
+    return found
