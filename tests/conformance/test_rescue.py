@@ -9,11 +9,12 @@ from hypothesis import strategies as st
 
 from margin.basics import Address
 from margin.mending import Change, Deed, Refused
+from margin.prices import Prices
 from margin.rescue import Rescue, Target, meets, rescues
 from margin.units import WAD
 from protocols.base import Venue
 from tests.conformance.subject import Subject, read, read_one
-from tests.conformance.test_exact import EDGE_STATES, RANDOM_STATES
+from tests.conformance.test_exact import DAY_S, EDGE_STATES, RANDOM_STATES
 
 
 @st.composite
@@ -98,3 +99,32 @@ def test_a_change_is_what_was_foretold(subject: Subject, data: st.DataObject) ->
         )
         change = Change(deed, token, max(1, data.draw(size, label="size")))
         event(f"{deed}: {'refused' if as_done(subject, venue, account, change) is None else 'done'}")
+
+
+@EDGE_STATES
+@given(data=st.data())
+def test_no_verdict_between_two_amounts_is_worse_than_the_bound(
+    subject: Subject, data: st.DataObject
+) -> None:
+    """What the search for the smallest amount leans on; at other prices and later too."""
+    with subject.node.undone():
+        owner = subject.live(data.draw(subject.lives(), label="life"))
+        venue, account = read_one(subject, owner)
+    prices = Prices({key: data.draw(st.integers(1, 2 * raw)) for key, raw in venue.prices.items()})
+    at = venue.timestamp + data.draw(st.integers(0, 2_000 * DAY_S), label="later")
+    ways = [(Deed.REPAY, leg.token, leg.amount_raw) for leg in venue.debt_legs(account)]
+    ways += [(Deed.DEPOSIT, leg.token, 10 * leg.amount_raw + 10) for leg in venue.collateral_legs(account)]
+    for deed, token, most in ways:
+        amounts = data.draw(st.lists(st.integers(0, most), min_size=3, max_size=3).map(sorted))
+        found = []
+        for amount_raw in amounts:
+            changed = venue.changed(account, [Change(deed, token, amount_raw)])
+            if isinstance(changed, Refused):
+                assert changed.too_small
+                changed = account
+            found.append(venue.verdict(changed, prices, at))
+        worst, between = venue.worst_between(found[0], found[2]), found[1]
+        assert worst.margin_raw <= between.margin_raw
+        if between.health_factor_wad is not None:
+            assert worst.health_factor_wad is not None
+            assert worst.health_factor_wad <= between.health_factor_wad
