@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
-from sqlalchemy import URL, Connection, Engine
+from sqlalchemy import URL, Connection, Engine, Table
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import SQLAlchemyError
 
@@ -75,3 +75,12 @@ class Database:
             problem = problem_of(error)
         if problem is not None:  # without what came before: a driver's own words may hold parts of the URL
             raise StoreError(self._name, problem) from None
+
+    def put(
+        self, connection: Connection, table: Table, keys: Sequence[str], rows: Sequence[Mapping[str, Any]]
+    ) -> None:
+        """Writes rows, each with the same columns, over those with the same keys."""
+        if rows:
+            row = self.insert(table)
+            others = {name: row.excluded[name] for name in rows[0] if name not in keys}
+            connection.execute(row.on_conflict_do_update(index_elements=list(keys), set_=others), list(rows))

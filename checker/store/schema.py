@@ -8,12 +8,15 @@ from sqlalchemy import (
     BigInteger,
     Column,
     Connection,
+    Double,
     ForeignKey,
+    Index,
     Integer,
     LargeBinary,
     MetaData,
     String,
     Table,
+    Text,
     insert,
     inspect,
     select,
@@ -71,13 +74,116 @@ holdings = Table(
 )
 """What the events named."""
 
+subjects = Table(
+    "subjects",
+    metadata,
+    Column("key", String, primary_key=True),
+    Column("band", String),
+    Column("seen", String),
+    Column("unknown_since", Double),
+    Column("at", Double, nullable=False),
+    Column("blocks", Text, nullable=False),
+)
+"""What the watch remembers of a wallet, or of itself. Bands are kept as words, times as seconds since 1970,
+blocks and messages as JSON, here and below."""
+
+told = Table(
+    "told",
+    metadata,
+    Column("channel", String, primary_key=True),
+    Column("subject", String, primary_key=True),
+    Column("band", String, nullable=False),
+    Column("at", Double, nullable=False),
+)
+"""What was last put into the outbox for a channel about a subject."""
+
+outbox = Table(
+    "outbox",
+    metadata,
+    Column("id", BigInteger().with_variant(Integer, "sqlite"), primary_key=True),
+    Column("message_id", String(32), nullable=False, unique=True),
+    Column("channel", String, nullable=False),
+    Column("message", Text, nullable=False),
+    Column("created", Double, nullable=False),
+    Column("attempts", Integer, nullable=False),
+    Column("next_attempt", Double, nullable=False),
+    Column("claimed_by", String),
+    Column("claimed_until", Double),
+    Column("state", String, nullable=False),
+    Column("ended", Double),
+    Column("error", String),
+    Index("outbox_by_state", "state", "next_attempt"),
+    sqlite_autoincrement=True,
+)
+"""Messages: `pending`, `sent` once the channel has acknowledged, or `failed` when given up."""
+
+waiting = Table(
+    "waiting",
+    metadata,
+    Column("channel", String, primary_key=True),
+    Column("subject", String, primary_key=True),
+    Column(
+        "message",
+        BigInteger,
+        ForeignKey("outbox.id", ondelete="CASCADE"),
+        primary_key=True,
+        autoincrement=False,
+        index=True,
+    ),
+)
+"""Whom each pending message is about: the next one about the same waits for it."""
+
+resting = Table(
+    "resting",
+    metadata,
+    Column("channel", String, primary_key=True),
+    Column("until", Double, nullable=False),
+)
+"""Channels that asked to be left alone."""
+
+happenings = Table(
+    "happenings",
+    metadata,
+    Column("key", String, primary_key=True),
+    Column("subject", String, nullable=False),
+    Column("happening", Text),
+    Column("at", Double, nullable=False),
+    Index("happenings_by_subject", "subject"),
+)
+"""What happened once, so that it is told once; without its text when it has been put into the outbox."""
+
+silences = Table(
+    "silences",
+    metadata,
+    Column("subject", String, primary_key=True),
+    Column("until", Double, nullable=False),
+)
+"""Of whom nothing is said until then."""
+
+checks = Table(
+    "checks",
+    metadata,
+    Column("subject", String, primary_key=True),
+    Column("at", Double, primary_key=True),
+    Column("band", String, nullable=False),
+    Column("blocks", Text, nullable=False),
+    Column("figures", Text, nullable=False),
+    Index("checks_by_time", "at"),
+)
+"""How each subject stood, for pictures and back-tests."""
+
 
 def _tables_of_the_book(connection: Connection) -> None:
     for table in (venues, sources, marks, holdings):
         table.create(connection)
 
 
-MIGRATIONS: Sequence[Callable[[Connection], None]] = (_tables_of_the_book,)
+def _tables_of_the_watch(connection: Connection) -> None:
+    for table in (subjects, told, outbox, waiting, resting, happenings, silences, checks):
+        table.create(connection)
+
+
+MIGRATIONS: Sequence[Callable[[Connection], None]] = (_tables_of_the_book, _tables_of_the_watch)
 """Each brings a store one version further. One that was released is never changed: where a table above
 changes, its old form moves into the migration that made it."""
 
