@@ -9,7 +9,7 @@ from __future__ import annotations
 import importlib
 import pkgutil
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -72,6 +72,12 @@ class Subject(Protocol):
         self, venue: Venue[Any], account: Any, prices: Prices | None = None, at: int | None = None
     ) -> list[Attempt]:
         """Every sensible liquidation of the account, tried by `eth_call` in that state."""
+
+    def set_answers(self, answers: Mapping[str, int]) -> None:
+        """Makes these feeds (by address) answer so from now on."""
+
+    def liquidate(self, venue: Venue[Any], account: Any) -> bool:
+        """Mines one liquidation of the account, in the next block; whether any goes through."""
 
     def do(self, owner: Address, change: Change) -> str | None:
         """Makes it happen, at the timestamp of the newest block; the protocol's own refusal, or `None`."""

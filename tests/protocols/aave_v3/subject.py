@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from functools import partial
 from typing import Any
@@ -21,7 +21,7 @@ from margin.prices import Prices
 from margin.units import UINT256_MAX
 from protocols.aave_v3 import ADAPTER
 from protocols.aave_v3.adapter import AaveVenue
-from protocols.aave_v3.liquidation import Liquidation, largest
+from protocols.aave_v3.liquidation import Liquidation, largest, liquidations
 from protocols.aave_v3.state import AaveAccount
 from protocols.base import VenueConfig
 from tests.conformance.subject import Attempt, Subject, answers, read_one
@@ -116,6 +116,20 @@ class Genuine:
             prices=answers(venue, prices),
         )
         return Attempt(said, said in TOO_HEALTHY, isinstance(call, Liquidation))
+
+    def set_answers(self, answers: Mapping[str, int]) -> None:
+        for feed, raw in answers.items():
+            self.market.evm.at(feed, self.market.feed("WETH").abi, "Feed").send("setAnswer", raw)
+
+    def liquidate(self, venue: Any, account: AaveAccount) -> bool:
+        """The first call that goes through, aTokens received."""
+        for call in liquidations(venue, account):
+            if isinstance(call, Liquidation):
+                collateral, debt = (venue.reserves[i].symbol for i in (call.collateral, call.debt))
+                user = account.key.owner
+                self.market.liquidate(collateral, debt, user, call.cover_raw, receive_a_token=True)
+                return True
+        return False
 
     def do(self, owner: Address, change: Change) -> str | None:
         """Variable debt is repaid before stable debt, as `changes` has it."""

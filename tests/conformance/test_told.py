@@ -1,0 +1,85 @@
+"""Every adapter's word on what happened to an account: a liquidation, and the ground it stands on."""
+
+from __future__ import annotations
+
+import json
+from typing import Any, cast
+
+from hypothesis import event, given
+from hypothesis import strategies as st
+
+from chain.block import pin
+from chain.logs import scan_logs
+from margin.prices import Prices
+from protocols.book import Liquidated, Tracked
+from tests.conformance.subject import Subject, answers, read, read_one
+from tests.conformance.test_exact import DAY_S, EDGE_STATES, RANDOM_STATES
+
+ROUNDED_RAW = 3
+"""Balances kept in shares: each move of one rounds."""
+
+
+@RANDOM_STATES
+@given(data=st.data())
+def test_a_liquidation_is_told_as_it_moved_the_account(subject: Subject, data: st.DataObject) -> None:
+    with subject.node.undone():
+        owner = subject.live(data.draw(subject.lives(), label="life"))
+        venue, account = read_one(subject, owner)
+        fall = data.draw(st.floats(0.3, 0.99), label="fall")
+        form = venue.linear(account)
+        lower = {k: max(1, int(raw * fall)) for k, raw in venue.prices.items() if form.slope(k) > 0}
+        subject.set_answers(answers(venue, Prices(lower)) or {})
+        venue, account = read_one(subject, owner)
+        happens = subject.liquidate(venue, account)
+        logs = scan_logs(subject.rpc, tracked(venue).watched(), venue.block.number + 1, pin(subject.rpc))
+        told = tracked(venue).liquidations_in(log for piece in logs for log in piece.logs)
+        event("liquidated" if happens else "not liquidatable")
+        assert len(told) == happens
+        if happens:
+            moved(subject, venue, account, told[0])
+
+
+def tracked(venue: object) -> Tracked[Any]:
+    return cast("Tracked[Any]", venue)
+
+
+def moved(subject: Subject, venue: Any, account: Any, told: Liquidated) -> None:
+    """The account's legs before and after, read at the same timestamp, differ by what is told."""
+    head = pin(subject.rpc)
+    block = subject.node.request("eth_getBlockByNumber", hex(head.number), False)
+    assert (told.key, told.block) == (venue.key(account), head.number)
+    assert told.transaction in block["transactions"]
+    book = read(subject, told.key.owner)
+    after = book.accounts[told.key.owner]
+    held, owed = (
+        {leg.token: leg for leg in legs}
+        for legs in (venue.collateral_legs(account), venue.debt_legs(account))
+    )
+    left = {leg.token: leg.amount_raw for one in after for leg in book.venue.collateral_legs(one)}
+    owing = {leg.token: leg.amount_raw for one in after for leg in book.venue.debt_legs(one)}
+    collateral, debt = held[told.collateral_token], owed[told.debt_token]
+    assert (told.collateral_symbol, told.collateral_decimals) == (collateral.symbol, collateral.decimals)
+    assert (told.debt_symbol, told.debt_decimals) == (debt.symbol, debt.decimals)
+    taken = collateral.amount_raw - left.get(told.collateral_token, 0)
+    assert abs(taken - told.seized_raw - told.fee_raw) <= ROUNDED_RAW
+    repaid = debt.amount_raw - owing.get(told.debt_token, 0)
+    assert repaid >= told.repaid_raw - ROUNDED_RAW
+    if left:  # without any collateral left, a protocol may write off the rest
+        assert repaid <= told.repaid_raw + ROUNDED_RAW
+
+
+@EDGE_STATES
+@given(data=st.data())
+def test_the_ground_is_the_same_until_somebody_moves_it(subject: Subject, data: st.DataObject) -> None:
+    """Prices, time and the account's own deeds are no ground; and it survives being kept as JSON."""
+    with subject.node.undone():
+        owner = subject.live(data.draw(subject.lives(), label="life"))
+        venue, account = read_one(subject, owner)
+        ground = dict(venue.ground(account))
+        assert ground
+        assert json.loads(json.dumps(ground)) == ground
+        moved_to = Prices({k: data.draw(st.integers(1, 2 * raw)) for k, raw in venue.prices.items()})
+        subject.set_answers(answers(venue, moved_to) or {})
+        subject.node.mine(venue.timestamp + data.draw(st.integers(1, 90 * DAY_S), label="later"))
+        later_venue, later = read_one(subject, owner)
+        assert dict(later_venue.ground(later)) == ground
