@@ -158,8 +158,9 @@ def _quiet(size: Size, whole: Whole) -> Row:
         figures=(
             f"no account read again (aim: none, met); {1e3 / times.per_second():,.0f} ms in {requests} HTTP "
             f"requests, against {1e3 / times.baseline_per_second:,.0f} ms; one price read and one repricing "
-            f"alone are {1e3 / times.per_second(1):,.0f} ms, the rest looks for events and judges "
-            f"{np.count_nonzero(decided == 0):,} accounts in integers; {len(fallen):,} are liquidatable"
+            f"alone, which the aim would have it cost, are {1e3 / times.per_second(1):,.0f} ms: the rest looks "
+            f"for events and judges {np.count_nonzero(decided == 0):,} accounts in integers; {len(fallen):,} "
+            "are liquidatable"
         ),
         meaning=(
             f"The crowd {COPIES} times over. The keeper finds the head, looks for events, reads prices; then "
