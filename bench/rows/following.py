@@ -158,7 +158,7 @@ def _quiet(size: Size, whole: Whole) -> Row:
         figures=(
             f"no account read again (aim: none, met); {1e3 / times.per_second():,.0f} ms in {requests} HTTP "
             f"requests, against {1e3 / times.baseline_per_second:,.0f} ms; one price read and one repricing "
-            f"alone, which the aim would have it cost, are {1e3 / times.per_second(1):,.0f} ms: the rest looks "
+            f"alone, as the aim would have it, are {1e3 / times.per_second(1):,.0f} ms: the rest looks "
             f"for events and judges {np.count_nonzero(decided == 0):,} accounts in integers; {len(fallen):,} "
             "are liquidatable"
         ),
