@@ -38,7 +38,6 @@ def liquidations_in(market: Market, logs: Iterable[Log]) -> tuple[Liquidated, ..
             transfers.append(log)
         elif topic == LIQUIDATION_CALL and log.address == market.pool and len(log.topics) == 4:
             found.append(_liquidated(market, log, transfers))
-            transfers = []
     return tuple(found)
 
 

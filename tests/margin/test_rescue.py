@@ -123,7 +123,7 @@ def by_hand(toy: Toy, account: Account, deed: Deed, target: Target, limit: int) 
         Toy,
         cap=st.integers(301, 3_000),
         crumb=st.integers(1, 9),
-        step=st.sampled_from((0, 0, 3_000, 20_000)),
+        step=st.sampled_from((0, 3_000, 20_000, 60_000)),
     ),
 )
 def test_equals_brute_force(
@@ -152,6 +152,14 @@ def test_what_is_at_the_target_needs_nothing(name: str) -> None:
     assert rescues(Toy(), account, targets[name]) == ()
     assert rescues(Toy(), account, beyond[name])
     assert rescues(Toy(), Account(20, 0), Target(2**200, WAD, 10**6)) == ()
+
+
+def test_a_larger_amount_that_does_less_is_not_overlooked() -> None:
+    """From 800 more gold on it would do, not at 900 to 999 more, and again from 1000 on."""
+    account = Account(gold=100, cash=45_000)
+    (_, deposit) = rescues(Toy(step=20_000), account, Target(WAD))
+    assert (deposit.amount_raw, deposit.onward) == (1_000, True)
+    assert by_hand(Toy(step=20_000), account, Deed.DEPOSIT, Target(WAD), 2_000) == 1_000
 
 
 def test_why_there_is_no_amount() -> None:

@@ -98,6 +98,32 @@ def test_no_verdict_between_two_amounts_is_worse_than_the_bound(
             assert worst.health_factor_wad <= between.health_factor_wad
 
 
+@given(state=states(), ahead=st.integers(1, 5), behind=st.integers(0, 5))
+def test_the_bound_holds_where_the_average_loses_a_basis_point(state: State, ahead: int, behind: int) -> None:
+    """There a deposit of one unit more is worth less."""
+    venue, account = venue_of(state.market), state.account
+    for change in spread(state, Deed.DEPOSIT):
+
+        def after(amount_raw: int, change: Change = change) -> Verdict:
+            changed = venue.changed(account, [replace(change, amount_raw=amount_raw)])
+            return venue.verdict(account if isinstance(changed, Refused) else changed)
+
+        average = venue.average_threshold_bps(after(0))
+        same, less = 0, 10 * change.amount_raw + 10
+        if venue.average_threshold_bps(after(less)) >= average:
+            continue
+        while less - same > 1:
+            middle = (same + less) // 2
+            falls = venue.average_threshold_bps(after(middle)) < average
+            same, less = (same, middle) if falls else (middle, less)
+        event("steps back" if after(less).margin_raw < after(same).margin_raw else "does not step back")
+        worst = venue.worst_between(after(max(0, same - behind)), after(less + ahead))
+        for amount_raw in (same, less):
+            assert worst.margin_raw <= after(amount_raw).margin_raw
+            if worst.health_factor_wad is not None:
+                assert worst.health_factor_wad <= (after(amount_raw).health_factor_wad or 0)
+
+
 @given(
     state=states(small=True),
     better=st.one_of(st.floats(1.0, 1.2), st.floats(1.0, 3.0)),
