@@ -11,7 +11,10 @@ import re
 import unicodedata
 from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cache
+
+from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
 
 from checker.bands import Band
 from checker.watch.values import BlockFact, Entry, Fact, Kind, Message
@@ -213,4 +216,61 @@ def _block(block: BlockFact, at: int, mark: Mark) -> str:
     shown = mark(clean(short(block_hash), 40))
     return f"{mark(clean(chain, 64))} block {number} ({shown}), {moment(timestamp)}" + (
         f", {aged}" if at else ""
+    )
+
+
+# --- whole texts, for mail and other services --------------------------------------------------------------
+
+MOST_LINES, MOST_SENTENCES, MOST_FACTS = 1000, 100, 100
+COLOURS = {
+    Band.OK: 0x2E7D32,
+    Band.WARNING: 0xF9A825,
+    Band.DANGER: 0xE65100,
+    Band.UNKNOWN: 0x6A1B9A,
+    Band.LIQUIDATABLE: 0xB71C1C,
+}
+"""One colour a band, 0xRRGGBB."""
+
+
+@cache
+def _templates() -> Environment:
+    return Environment(
+        loader=PackageLoader("checker.watch"),
+        autoescape=select_autoescape(["html.j2"]),
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+
+
+def as_text(message: Message, mark: Mark = as_it_is) -> str:
+    """The whole message as plain text."""
+    return _filled("mail.txt.j2", message, mark)
+
+
+def as_html(message: Message) -> str:
+    """The whole message as an HTML page that loads nothing."""
+    return _filled("mail.html.j2", message, as_it_is)
+
+
+def _filled(template: str, message: Message, mark: Mark) -> str:
+    words = said(message, mark)
+    left_out = len(words.lines[MOST_LINES:]) + len(words.sentences[MOST_SENTENCES:])
+    more_facts = len(words.facts[MOST_FACTS:])
+    shown = replace(
+        words,
+        lines=words.lines[:MOST_LINES],
+        sentences=words.sentences[:MOST_SENTENCES],
+        facts=words.facts[:MOST_FACTS],
+    )
+    return (
+        _templates()
+        .get_template(template)
+        .render(
+            said=shown,
+            width=min(max((len(fact.name) for fact in shown.facts), default=0), 34),
+            left_out=and_more(left_out) if left_out else "",
+            more_facts=and_more(more_facts) if more_facts else "",
+            colour=f"#{COLOURS[words.band]:06x}",
+        )
     )

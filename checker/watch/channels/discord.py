@@ -21,20 +21,13 @@ from pydantic import SecretStr
 from checker.bands import Band
 from checker.config_types import is_loopback
 from checker.watch.channels.attempts import Attempts
-from checker.watch.rendering import and_more, cut, fitting, fitting_digest, marked_for_discord, said
+from checker.watch.rendering import COLOURS, and_more, cut, fitting, fitting_digest, marked_for_discord, said
 from checker.watch.sending import Gone, NotNow, Refused
 from checker.watch.values import Fact, Kind, Message
 
 TITLE, DESCRIPTION, FIELD_NAME, FIELD_VALUE, FOOTER, EMBEDS = 256, 4096, 256, 1024, 2048, 6000
 FIELDS = 25
 """Discord's limits, in characters and fields of one message."""
-COLOURS = {
-    Band.OK: 0x2E7D32,
-    Band.WARNING: 0xF9A825,
-    Band.DANGER: 0xE65100,
-    Band.UNKNOWN: 0x6A1B9A,
-    Band.LIQUIDATABLE: 0xB71C1C,
-}
 WITHIN_S = 10.0
 """From the first byte to the last."""
 LONGEST_WAIT_S = 3600.0
