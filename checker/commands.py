@@ -13,6 +13,9 @@ from margin.errors import ConfigError
 
 app = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
 
+alerts = typer.Typer(help="The channels that alerts go to.", rich_markup_mode=None)
+app.add_typer(alerts, name="alerts")
+
 Wallets = Annotated[
     list[str] | None,
     typer.Argument(
@@ -173,6 +176,17 @@ def doctor(
         config=config, rpc=endpoints(rpc or []), as_json=as_json, quiet=quiet, verbose=verbose
     )
     text, code = run(options)
+    _print(text)
+    return code
+
+
+@alerts.command("test")
+def alerts_test(config: ConfigFile = None) -> int:
+    """Send one test message through each channel."""
+    from checker.config import load_config
+    from checker.watch.channels.build import alerts_test as tested
+
+    text, code = tested(load_config(config))
     _print(text)
     return code
 

@@ -164,7 +164,7 @@ def _first_problem(error: ValidationError, given: Expanded, source: str, rpc: Rp
     messages = {
         "extra_forbidden": "unknown key",
         "missing": "missing",
-        "union_tag_invalid": "unknown type; there are discord and email",
+        "union_tag_invalid": "unknown type; there are discord, email and apprise",
         "union_tag_not_found": "missing key: type",
         "model_type": "expected a table",
         "dict_type": "expected a table",

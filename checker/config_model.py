@@ -13,10 +13,13 @@ from checker.config_types import (
     DatabaseUrl,
     HookUrl,
     Label,
+    Listen,
+    Mention,
     Name,
     OneOrMany,
     RpcUrl,
     Seconds,
+    SecretText,
     Share,
     SmtpUrl,
     Words,
@@ -95,7 +98,10 @@ class DiscordTable(Table):
     """`[[alerts.channels]]` of type discord."""
 
     type: Literal["discord"]
+    name: Name | None = None
     url: HookUrl
+    mentions: Annotated[tuple[Mention, ...], OneOrMany, Field(strict=False, max_length=50)] = ()
+    """Whom a message calls: `user:ID` and `role:ID`; nobody else is ever called."""
     min_band: BandWord = "warning"
 
 
@@ -103,13 +109,23 @@ class EmailTable(Table):
     """`[[alerts.channels]]` of type email."""
 
     type: Literal["email"]
+    name: Name | None = None
     smtp: SmtpUrl
     sender: Annotated[Words, Field(alias="from")]
     to: Annotated[tuple[Words, ...], OneOrMany, Field(strict=False, min_length=1)]
     min_band: BandWord = "warning"
 
 
-Channel = Annotated[DiscordTable | EmailTable, Field(discriminator="type")]
+class AppriseTable(Table):
+    """`[[alerts.channels]]` of type apprise: any service it knows, by its URL there."""
+
+    type: Literal["apprise"]
+    name: Name | None = None
+    url: SecretText
+    min_band: BandWord = "warning"
+
+
+Channel = Annotated[DiscordTable | EmailTable | AppriseTable, Field(discriminator="type")]
 
 
 class AlertsTable(Table):
@@ -129,6 +145,10 @@ class WatchTable(Table):
     """`[watch]`."""
 
     interval: Seconds | None = None
+    ping: HookUrl | None = None
+    """Asked after each good round: a dead man's switch elsewhere that notices when it no longer is."""
+    listen: Listen | None = None
+    """Where `/metrics` and `/healthz` are served."""
 
 
 class Document(Table):

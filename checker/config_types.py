@@ -161,6 +161,26 @@ def _database(value: Any) -> SecretStr:
     return SecretStr(url)
 
 
+def _listen(value: Any) -> tuple[str, int]:
+    host, colon, port = _text(value).strip().rpartition(":")
+    if not colon or not host or not port.isdigit() or not 0 <= int(port) < 1 << 16:
+        raise wrong('expected a host and a port like "127.0.0.1:9464"')
+    return host.strip("[]"), int(port)
+
+
+def _secret(value: Any) -> SecretStr:
+    text = _text(value).strip()
+    if not text or not text.isprintable():
+        raise wrong("expected a text of printable characters")
+    return SecretStr(text)
+
+
+def _mention(value: Any) -> str:
+    if not re.fullmatch(r"(user|role):[0-9]{1,20}", _text(value)):
+        raise wrong('expected "user:" or "role:" and an id, such as "role:165511591545143296"')
+    return str(value)
+
+
 def _one_or_many(value: Any) -> Any:
     return [value] if isinstance(value, str) else value
 
@@ -175,5 +195,8 @@ Label = Annotated[str, BeforeValidator(_label)]
 RpcUrl = Annotated[SecretStr, BeforeValidator(_rpc)]
 HookUrl = Annotated[SecretStr, BeforeValidator(_hook)]
 SmtpUrl = Annotated[SecretStr, BeforeValidator(_smtp)]
+Listen = Annotated[tuple[str, int], BeforeValidator(_listen)]
 DatabaseUrl = Annotated[SecretStr, BeforeValidator(_database)]
+SecretText = Annotated[SecretStr, BeforeValidator(_secret)]
+Mention = Annotated[str, BeforeValidator(_mention)]
 OneOrMany = BeforeValidator(_one_or_many)
