@@ -108,7 +108,7 @@ def read_chains(
             Rpc.open(chain.name, chain.urls, chain.chain_id, patience) as rpc,
             rpc.within(end - time.monotonic()),
         ):
-            return _read_chain(rpc, chain, config, owners, blocks.of(chain.name), tell)
+            return read_chain(rpc, chain, config, owners, blocks.of(chain.name), tell)
 
     readings = side_by_side(read, config.chains, left_alone)
     if not any(reading.venues or reading.unread for reading in readings):
@@ -119,9 +119,10 @@ def read_chains(
     return readings
 
 
-def _read_chain(
+def read_chain(
     rpc: Rpc, chain: Chain, config: Config, owners: Sequence[Address], spec: str, say: Say
 ) -> ChainReading:
+    """One chain's venues at one block, through an `Rpc` that may have read it before; see `read_chains`."""
     known = places(chain, chain.chain_id, config)
     # Once more when the block was replaced while it was read.
     for is_first in (True, False):
@@ -234,6 +235,11 @@ def _disagrees(book: Book[Any]) -> bool:
         for account in accounts
         if not isinstance(account, Failed)
     )
+
+
+def nothing_of(chain: Chain, config: Config, unread: Unread) -> ChainReading:
+    """A chain of which nothing could be read, and why."""
+    return _nothing(chain.name, places(chain, chain.chain_id, config), unread, 0)
 
 
 def _nothing(chain: str, known: Sequence[Place], unread: Unread, requests: int) -> ChainReading:

@@ -90,9 +90,7 @@ def _part(wallet: Wallet, reading: ChainReading, held: dict[str, Held]) -> Part:
     return Part(
         band=worst([one.band for one in glances] + blind),
         relaxed=worst([one.relaxed for one in glances] + blind),
-        lowest_health=min(
-            (one.health_factor for one in glances if one.health_factor is not None), default=None
-        ),
+        lowest_health=min(healths, default=None),
         why=tuple(why),
     )
 

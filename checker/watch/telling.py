@@ -102,7 +102,7 @@ def _ways(venue: Venue[Any], account: Any, bands: Bands) -> Iterable[str]:
         found = rescues(venue, account, target)
     except Undecided:
         return
-    able = [way for way in found if way.amount_raw is not None]
+    able = [way for way in found if way.amount_raw is not None and way.onward]
     if able:
         said = " or ".join(_way(way) for way in able[:MOST_WAYS])
         goal = f"health {float(health):g}" if health is not None else "its bounds"
@@ -111,7 +111,15 @@ def _ways(venue: Venue[Any], account: Any, bands: Bands) -> Iterable[str]:
 
 def _way(way: Rescue) -> str:
     verb = "repay" if way.deed is Deed.REPAY else "deposit"
-    return f"{verb} {words.quantity(way.amount_raw or 0, way.decimals)} {words.plain(way.symbol, 20)}"
+    return (
+        f"{verb} {words.quantity(_upwards(way.amount_raw or 0), way.decimals)} {words.plain(way.symbol, 20)}"
+    )
+
+
+def _upwards(amount_raw: int) -> int:
+    """Nine digits of an amount, rounded up: more of it does as well."""
+    step = int(10 ** max(0, len(str(amount_raw)) - 9))
+    return -(-amount_raw // step) * step
 
 
 def _facts(view: WalletView) -> tuple[Fact, ...]:

@@ -1,0 +1,228 @@
+"""The scheduler of the watch: looks at chains, delivers, and notices when one of its own jobs does not."""
+
+from __future__ import annotations
+
+import os
+import socket
+import threading
+import time
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from typing import Any
+
+import httpx
+from apscheduler.events import EVENT_JOB_ERROR, EVENT_JOB_MAX_INSTANCES, EVENT_JOB_MISSED
+from apscheduler.schedulers.background import BackgroundScheduler
+
+from chain.rpc import Settings
+from checker.bands import EXIT_CODE, worst
+from checker.config import Config
+from checker.watch.memory import Settings as Patience
+from checker.watch.outbox import deliver_due
+from checker.watch.rounds import ChainWatch, Rounds
+from checker.watch.sending import Sender
+from checker.watch.signs import Signs, Window
+from checker.watch.store import WatchStore
+from checker.watch.values import ChannelKey
+from margin.errors import ChainUnreadable, ConfigError, CrossmarginError
+
+POLL_S = 4.0
+"""How often a chain is asked whether it has a new block."""
+INTERVAL_S = 30.0
+"""Every wallet is looked at at least so often."""
+NODE_PATIENCE = Settings(timeout_s=8.0, total_s=20.0, rounds=3)
+BLIND_AFTER_S = 45.0
+"""A chain whose last good reading is older can not be seen, whatever its job is waiting for."""
+STUCK_AFTER_S = 900.0
+"""Messages that wait for longer are a trouble of their own."""
+DRAIN_S = 20.0
+"""How long a stop waits for what is in hand to be delivered."""
+_TROUBLES = {EVENT_JOB_ERROR: "failed", EVENT_JOB_MISSED: "missed", EVENT_JOB_MAX_INSTANCES: "late"}
+
+
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """How often things are done; seconds."""
+
+    poll_s: float = POLL_S
+    interval_s: float = INTERVAL_S
+    deliver_s: float = 1.0
+    blind_after_s: float = BLIND_AFTER_S
+
+
+@dataclass
+class Watcher:
+    """All chains of a configuration, watched until told to stop."""
+
+    config: Config
+    store: WatchStore
+    channels: Mapping[ChannelKey, Sender]
+    say: Callable[[str], None]
+    pace: Pace = field(default_factory=Pace)
+    patience: Patience = field(default_factory=Patience)
+    node_patience: Settings = NODE_PATIENCE
+    ping_url: str | None = None
+    now: Callable[[], float] = time.time
+    signs: Signs = field(default_factory=Signs)
+    window: Window | None = None
+
+    def __post_init__(self) -> None:
+        if not self.config.wallets:
+            raise ConfigError(self.config.source or "configuration", "no wallet to watch: add [[wallets]]")
+        watches = {one.name: ChainWatch(self.config, one, self.node_patience) for one in self.config.chains}
+        if not watches:
+            raise ConfigError(self.config.source or "configuration", "no chain: add [chains.NAME]")
+        oldest = max(self.pace.blind_after_s, self.pace.interval_s + 2 * self.pace.poll_s)
+        self.rounds = Rounds(
+            self.config, watches, self.store, list(self.channels), self.patience, self.now, oldest
+        )
+        self.stopped = threading.Event()
+        self._deciding = threading.Lock()
+        self._looked: dict[str, float] = {}
+        self._heads: dict[str, int] = {}
+        self._troubles: dict[str, str] = {}
+        self._owner = f"{socket.gethostname()}/{os.getpid()}/{threading.get_ident()}"
+
+    # Once
+
+    def once(self) -> int:
+        """One round of every chain and one delivery of what is due; the exit code of `check`."""
+        self.begin()
+        self.deliver()
+        return EXIT_CODE[worst(self.rounds.bands())]
+
+    def begin(self) -> None:
+        """The first look at every chain, side by side. Raises `ConfigError`."""
+        self.rounds.resume()
+        watches = list(self.rounds.chains.values())
+        with ThreadPoolExecutor(len(watches)) as pool:
+            looks = [pool.submit(watch.look, self.now, first=True) for watch in watches]
+            for look in looks:
+                look.result()
+        for watch in watches:
+            self._decide(watch)
+
+    # For ever
+
+    def run(self) -> None:
+        """Watches until `stop`; then ends what is in hand."""
+        with ExitStack() as stack:
+            if self.window is not None:
+                stack.enter_context(self.window)
+            self.begin()
+            scheduler = self._scheduler()
+            scheduler.start()
+            self.say(f"watching {len(self.config.wallets)} wallets on {', '.join(self.rounds.chains)}")
+            self.stopped.wait()
+            self.say("stopping: what is in hand is finished")
+            scheduler.shutdown(wait=True)
+            end = time.monotonic() + DRAIN_S
+            while self.deliver() and time.monotonic() < end:
+                pass
+
+    def stop(self, *_: object) -> None:
+        """Ends `run`; may be called from a signal handler."""
+        self.stopped.set()
+
+    def _scheduler(self) -> BackgroundScheduler:
+        # Late runs are made up for once, never dropped in silence; no job runs beside itself.
+        defaults = {"misfire_grace_time": None, "coalesce": True, "max_instances": 1}
+        workers = {"default": {"type": "threadpool", "max_workers": len(self.rounds.chains) + 3}}
+        scheduler = BackgroundScheduler(job_defaults=defaults, executors=workers, timezone="UTC")
+        for name, watch in self.rounds.chains.items():
+            scheduler.add_job(self.look, "interval", [watch], seconds=self.pace.poll_s, id=f"chain {name}")
+        scheduler.add_job(self.deliver, "interval", seconds=self.pace.deliver_s, id="delivery")
+        scheduler.add_job(self.mind, "interval", seconds=self.pace.poll_s, id="self-watch")
+        scheduler.add_listener(self._troubled, EVENT_JOB_ERROR | EVENT_JOB_MISSED | EVENT_JOB_MAX_INSTANCES)
+        return scheduler
+
+    # Jobs
+
+    def look(self, watch: ChainWatch) -> None:
+        """Looks at a chain if it has a new block, or if it was not looked at for the interval."""
+        name = watch.chain.name
+        due = self.now() - self._looked.get(name, 0.0) >= self.pace.interval_s
+        if not due and not self._has_new_block(watch):
+            return
+        watch.look(self.now, first=False)
+        self._decide(watch)
+
+    def deliver(self) -> int:
+        """Tries what is due; how many messages were taken."""
+        senders = {key.key: sender for key, sender in self.channels.items()}
+        report = deliver_due(self.store, senders, self.now, self._owner)
+        for outcome in ("sent", "postponed", "failed"):
+            self.signs.sent.labels(outcome).inc(len(getattr(report, outcome)))
+        return len(report.sent)
+
+    def mind(self) -> None:
+        """Looks after the watch itself: chains that nobody has read, messages that no one takes."""
+        now = self.now()
+        with self._deciding:
+            self.rounds.again()
+        pending = self.store.pending()
+        self.signs.pending.set(len(pending))
+        self.signs.oldest.set(max((now - one.created for one in pending), default=0.0))
+        for name, sight in self.rounds.sights(now).items():
+            self.signs.blind.labels(name).set(sight is None or sight.unread is not None)
+        self.signs.show_bands(self.rounds.bands())
+
+    def trouble(self) -> str | None:
+        """Why the watch is not well, in one line; `None` while it is."""
+        now = self.now()
+        for name, sight in self.rounds.sights(now).items():
+            if sight is None:
+                return f"{name} was not looked at yet"
+            if sight.unread is not None:
+                return f"cannot read {name}: {sight.unread}"
+        stuck = self.store.stuck(now - STUCK_AFTER_S)
+        if stuck:
+            return f"{len(stuck)} messages wait for longer than {STUCK_AFTER_S / 60:.0f} minutes"
+        return next(iter(self._troubles.values()), None)
+
+    def _has_new_block(self, watch: ChainWatch) -> bool:
+        try:
+            head = int(str(watch.rpc.request("eth_blockNumber")), 16)
+        except (ChainUnreadable, ValueError):
+            return True  # the look itself will say what is wrong
+        is_new = self._heads.get(watch.chain.name) != head
+        self._heads[watch.chain.name] = head
+        return is_new
+
+    def _decide(self, watch: ChainWatch) -> None:
+        name = watch.chain.name
+        with self._deciding:
+            ids = self.rounds.after(watch)
+        self._looked[name] = self.now()
+        sight = watch.sight
+        assert sight is not None
+        good = sight.unread is None
+        self.signs.rounds.labels(name, "good" if good else "blind").inc()
+        if good and sight.block is not None:
+            self.signs.seen.labels(name).set(sight.at)
+            self.signs.block.labels(name).set(sight.block[1])
+            self._ping()
+        if ids:
+            self.say(f"{name}: {len(ids)} messages queued")
+
+    def _ping(self) -> None:
+        """Tells whoever waits for it that a round went well; that it cannot be told is said, and no more."""
+        if self.ping_url is None:
+            return
+        try:
+            httpx.get(self.ping_url, timeout=5.0, follow_redirects=False)
+        except httpx.HTTPError as error:
+            self.say(f"the ping of the dead man's switch failed: {type(error).__name__}")
+
+    def _troubled(self, event: Any) -> None:
+        """A job failed, was missed, or is still running when it should begin again."""
+        how = _TROUBLES.get(event.code, "troubled")
+        self.signs.jobs.labels(event.job_id, how).inc()
+        if how == "late":
+            return  # a chain that is slow to answer; `mind` tells when it is too slow
+        error = getattr(event, "exception", None)
+        said = str(error) if isinstance(error, CrossmarginError) else type(error).__name__
+        self._troubles[event.job_id] = f"job {event.job_id} {how}: {said}"
+        self.say(self._troubles[event.job_id])

@@ -1,0 +1,216 @@
+"""Rounds on genuine markets: what is said when prices move, the node goes, and what happened is done."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+
+from chain.rpc import Settings
+from checker.bands import Band
+from checker.config import load_config
+from checker.demo.world import World
+from checker.watch.store import WatchStore
+from checker.watch.values import ChannelKey, Entry, Kind, Message
+from checker.watch.watcher import Watcher
+from localnet.aave_v3 import Market
+from tests.faults import FaultProxy, Refuse
+
+WALLETS = ("edge", "comfortable", "liquidatable")
+IMPATIENT = Settings(timeout_s=2.0, total_s=2.0, rounds=1, dead_s=0.0, rest_s=0.0)
+
+
+@dataclass
+class Taken:
+    """A channel that takes everything, and shows it."""
+
+    messages: list[Message] = field(default_factory=list)
+
+    def send(self, message: Message, message_id: str) -> None:
+        assert message_id
+        self.messages.append(message)
+
+    def taken(self) -> list[Message]:
+        found, self.messages = self.messages, []
+        return found
+
+
+@dataclass
+class Scene:
+    """A watch of three wallets on the v3.2 market, on a clock of its own."""
+
+    world: World
+    market: Market
+    proxy: FaultProxy
+    watcher: Watcher
+    channel: Taken
+    clock: list[float]
+
+    def round(self, seconds: float = 5.0) -> list[Message]:
+        """Time passes, the chain is looked at, and what is due is delivered."""
+        self.clock[0] += seconds
+        (watch,) = self.watcher.rounds.chains.values()
+        self.watcher.look(watch)
+        self.watcher.mind()
+        self.watcher.deliver()
+        return self.channel.taken()
+
+    def move(self, symbol: str, share: float) -> None:
+        feed = self.market.feed(symbol)
+        self.market.set_price(symbol, int(int(feed.call("latestAnswer")) * share))
+
+
+@pytest.fixture
+def scene(world: World, proxy: FaultProxy, tmp_path: Path) -> Iterator[Scene]:
+    market = world.markets["3.2"]
+    lines = [f'[chains.local]\nrpc = ["{proxy.url}"]\nchain_id = 31337\n\n[[venues]]\nchain = "local"']
+    lines.append(f'protocol = "aave-v3"\npool_addresses_provider = "{market.addresses_provider.address}"\n')
+    lines += [f'[[wallets]]\nlabel = "{name}"\naddresses = ["{market.cast[name]}"]\n' for name in WALLETS]
+    (tmp_path / "watch.toml").write_text("\n".join(lines))
+    config = load_config(tmp_path / "watch.toml")
+    channel, clock = Taken(), [1_800_000_000.0]
+    with WatchStore.open(f"sqlite:///{tmp_path / 'watch.db'}") as store:
+        watcher = Watcher(
+            config,
+            store,
+            {ChannelKey("taken", Band.WARNING): channel},
+            lambda _: None,
+            node_patience=IMPATIENT,
+            now=lambda: clock[0],
+        )
+        yield Scene(world, market, proxy, watcher, channel, clock)
+
+
+def changes(messages: list[Message]) -> list[tuple[Kind, str, str, str]]:
+    return [
+        (message.kind, entry.name, entry.old.word, entry.new.word)
+        for message in messages
+        for entry in message.entries
+    ]
+
+
+def entry(messages: list[Message], name: str) -> Entry:
+    (found,) = [one for message in messages for one in message.entries if one.name == name]
+    return found
+
+
+def test_what_is_bad_at_first_sight_is_told_once(scene: Scene) -> None:
+    assert scene.watcher.once() == 2
+    assert sorted(changes(scene.channel.taken())) == [
+        (Kind.BAND, "edge", "ok", "danger"),
+        (Kind.BAND, "liquidatable", "ok", "liquidatable"),
+    ]
+    scene.market.anvil.mine()
+    assert scene.round() == []
+    assert scene.round(60) == []
+
+
+def test_a_price_that_falls_step_by_step_and_comes_back(scene: Scene) -> None:
+    scene.watcher.once()
+    scene.channel.taken()
+    told = []
+    for share in (0.999, 0.97, 0.99, 1.0005, 1 / (0.999 * 0.97 * 0.99 * 1.0005), 1.4, 1 / 1.4):
+        scene.move("WETH", share)
+        told += changes(scene.round())
+    edge = [(old, new) for _, name, old, new in told if name == "edge"]
+    assert edge == [
+        ("danger", "liquidatable"),
+        ("liquidatable", "danger"),
+        ("danger", "ok"),
+        ("ok", "danger"),
+    ]
+    assert {name for _, name, _, _ in told} == {"edge"}
+
+
+def test_what_kills_it_and_what_to_do_is_said(scene: Scene) -> None:
+    scene.watcher.once()
+    said = entry(scene.channel.taken(), "edge")
+    text = "\n".join(said.sentences)
+    assert "dies when WETH is at 1,980.31016400" in text
+    assert "at constant prices dies on 20" in text
+    assert "to be back at health 1.25: repay " in text
+    words = {"ok", "warning", "danger", "liquidatable", "unknown"}
+    assert not words & set(text.replace(",", " ").replace(":", " ").split())
+    amount = round(float(text.split("repay ")[1].split(" USDC")[0].replace(",", "")) * 10**6)
+    scene.market.repay(scene.market.cast["edge"], "USDC", amount)
+    assert scene.market.health_factor(scene.market.cast["edge"]) >= 125 * 10**16
+
+
+def test_blind_is_said_after_the_grace_and_sight_again_before_any_recovery(scene: Scene) -> None:
+    scene.watcher.once()
+    scene.channel.taken()
+    scene.proxy.add(Refuse(times=None))
+    assert scene.round(31) == []
+    told = [scene.round(31), scene.round(31)]
+    blind = [message for messages in told for message in messages]
+    assert {(name, new) for _, name, _, new in changes(blind)} == {
+        *((name, "unknown") for name in WALLETS),
+        ("the watch of local", "unknown"),
+    }
+    assert "cannot read local" in entry(blind, "the watch of local").sentences[0]
+    assert scene.watcher.trouble() is not None
+    assert scene.round(60) == []
+    scene.proxy.clear()
+    again = scene.round(31)
+    assert {(name, new) for _, name, _, new in changes(again)} == {
+        ("liquidatable", "liquidatable"),
+        ("edge", "danger"),
+        ("comfortable", "ok"),
+        ("the watch of local", "ok"),
+    }
+    assert scene.watcher.trouble() is None
+
+
+def test_a_liquidation_is_told_as_one_and_never_as_a_recovery(scene: Scene) -> None:
+    scene.watcher.once()
+    scene.channel.taken()
+    receipt = scene.market.liquidate("LINK", "USDC", scene.market.cast["liquidatable"])
+    messages = scene.round()
+    (message,) = [one for one in messages if one.entries[0].name == "liquidatable"]
+    assert message.kind is Kind.LIQUIDATED
+    text = "\n".join(message.entries[0].sentences)
+    assert receipt["transactionHash"] in text
+    assert "USDC of its debt repaid" in text
+    assert "LINK seized, at a cost of $" in text
+    scene.market.anvil.mine()
+    assert changes(scene.round()) == []
+
+
+def test_a_liquidation_while_nobody_looked_is_told_by_the_next_run(scene: Scene) -> None:
+    scene.watcher.once()
+    scene.channel.taken()
+    scene.market.liquidate("LINK", "USDC", scene.market.cast["liquidatable"])
+    scene.clock[0] += 3_600
+    next_run = Watcher(
+        scene.watcher.config, scene.watcher.store, scene.watcher.channels, lambda _: None,
+        node_patience=IMPATIENT, now=lambda: scene.clock[0],
+    )  # fmt: skip
+    next_run.once()
+    assert Kind.LIQUIDATED in {message.kind for message in scene.channel.taken()}
+
+
+def test_ground_that_moves_is_told(scene: Scene) -> None:
+    scene.watcher.once()
+    scene.channel.taken()
+    scene.market.configure("WETH", ltv=70_00, liquidation_threshold=78_00, liquidation_bonus=105_00)
+    messages = scene.round()
+    ground = [message for message in messages if message.kind is Kind.GROUND]
+    names = {one.name for message in ground for one in message.entries}
+    assert {"edge", "comfortable"} <= names
+    assert "WETH: liquidation threshold 83.00 % → 78.00 %" in "\n".join(entry(ground, "edge").sentences)
+
+
+def test_a_band_of_a_block_that_was_replaced_is_corrected_and_said_to_be(scene: Scene) -> None:
+    scene.watcher.once()
+    scene.channel.taken()
+    snapshot = scene.market.anvil.snapshot()
+    scene.move("WETH", 0.9)
+    assert ("edge", "liquidatable") in {(name, new) for _, name, _, new in changes(scene.round())}
+    scene.market.anvil.revert(snapshot)
+    for _ in range(6):
+        scene.market.anvil.mine()
+    corrected = entry(scene.round(), "edge")
+    assert (corrected.old, corrected.new) == (Band.LIQUIDATABLE, Band.DANGER)
+    assert "was replaced" in corrected.sentences[0]
