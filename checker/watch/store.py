@@ -204,7 +204,7 @@ class WatchStore(History):
         table = tables.silences
         with self.transaction(writes=False) as connection:
             rows = connection.execute(select(table.c.subject, table.c.until).where(table.c.until > now))
-            return {subject: until for subject, until in rows.tuples()}  # noqa: C416 - rows are no pairs to mypy
+            return {row.subject: row.until for row in rows}
 
     # Age
 
