@@ -28,7 +28,7 @@ LONGEST_SENTENCE = 600
 LONGEST_VALUE = 300
 _SHORTEST_SENTENCE = 20
 MOST_BLOCKS = 8
-DIGEST_FITS = 16
+DIGEST_FITS = 15
 """A digest of so many subjects names each of them on every channel, whatever their names are."""
 
 _NOTES = {
@@ -156,7 +156,7 @@ def fitting(lines: Sequence[str], longest: int, size: Callable[[str], int] = len
     for line in lines:
         if kept and size(line) + 1 > room:
             break
-        kept.append(cut(line, room, size))
+        kept.append(cut(line, room - 1, size))
         room -= size(kept[-1]) + 1
     left = len(lines) - len(kept)
     return [*kept, and_more(left)] if left else kept
