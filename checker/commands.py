@@ -191,6 +191,47 @@ def alerts_test(config: ConfigFile = None) -> int:
     return code
 
 
+@alerts.command("list")
+def alerts_list(config: ConfigFile = None) -> int:
+    """What was sent, what is pending, and who is silent."""
+    import time
+
+    from checker.watch_command import listing
+
+    _print(listing(config, time.time()))
+    return 0
+
+
+@app.command()
+def watch(
+    config: ConfigFile = None,
+    rpc: Rpc = None,
+    once: Annotated[bool, typer.Option("--once", help="One round and its messages, for cron.")] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", help="Say nothing on stderr.")] = False,
+) -> int:
+    """Watch the wallets of the configuration, and tell the channels when a band changes, until stopped."""
+    from checker.watch_command import WatchOptions, run
+
+    text, code = run(WatchOptions(config=config, rpc=endpoints(rpc or []), once=once, quiet=quiet))
+    _print(text)
+    return code
+
+
+@app.command()
+def silence(
+    wallet: Annotated[str, typer.Argument(metavar="WALLET", help="A label of the config, or an address.")],
+    length: Annotated[str, typer.Option("--for", metavar="TIME", help="Such as 30m, 6h or 1d.")],
+    config: ConfigFile = None,
+) -> int:
+    """Send no messages about a wallet for a time."""
+    import time
+
+    from checker.watch_command import silence as silenced
+
+    _print(silenced(config, wallet, length, time.time()))
+    return 0
+
+
 @app.command()
 def protocols(as_json: AsJson = False) -> int:
     """The adapters, and what each was verified against."""
