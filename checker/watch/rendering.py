@@ -41,7 +41,7 @@ _BLANKS = re.compile("[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u2800\u3164\u
 """Printable to Unicode, nothing to the eye; besides all of category C."""
 _LINK = re.compile(r"(?<=[A-Za-z0-9+.-]):(?=//)")
 _DISCORD = re.compile(r"[\\*_~`|>#\[\]()<]|(?<![0-9A-Za-z])-|-(?![0-9A-Za-z])|:(?=[^\s\d])")
-_ORDERED = re.compile(r"^(\d+)\.")
+_ORDERED = re.compile(r"^(\d+)\.(?=\s|$)")
 
 
 def clean(text: str, longest: int) -> str:

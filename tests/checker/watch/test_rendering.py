@@ -144,7 +144,7 @@ def test_markdown_is_escaped(text: str) -> None:
     shown = marked_for_discord(text)
     assert re.sub(r"\\([^0-9A-Za-z\s])", r"\1", shown).replace("＠", "@") == text, "nothing is lost"
     bare = re.sub(r"\\[^0-9A-Za-z\s]", "", shown)
-    assert not re.search(r"[\\*_~`|>#\[\]()<@]|^-|^\d+\.", bare)
+    assert not re.search(r"[\\*_~`|>#\[\]()<@]|^-|^\d+\.\s", bare)
 
 
 @pytest.mark.parametrize("text", ["@everyone", "@here", "<@1>", "\\@everyone", "a@b.example"])
@@ -153,7 +153,14 @@ def test_a_mention_is_inert_by_its_text(text: str) -> None:
 
 
 def test_plain_names_are_shown_as_they_are() -> None:
-    for name in ("desk-7", "0x" + "Ab" * 20, "local/aave-v3/core", "vitalik.eth", "a 2027-01-03 04:05:06"):
+    for name in (
+        "desk-7",
+        "0x" + "Ab" * 20,
+        "local/aave-v3/core",
+        "vitalik.eth",
+        "a 2027-01-03 04:05:06",
+        "1.07",
+    ):
         assert marked_for_discord(name) == name
 
 
