@@ -134,7 +134,7 @@ def test_a_command_with_the_readmes_configuration(command: str, world: World, tm
     done = run(on_the_demo, tmp_path, XDG_CONFIG_HOME=str(tmp_path / "home"), **urls)
     ends = {"protocols": 0, "scan": CRITICAL}
     assert done.returncode == ends.get(command.split()[1], WARNING), done.stderr
-    assert "aave-v3" in done.stdout
+    assert ("treasury: danger" if "watch" in command else "aave-v3") in done.stdout
     for file in re.findall(r"\S+\.(?:csv|parquet|png)", command):
         assert (tmp_path / file).stat().st_size > 0
 
