@@ -90,6 +90,8 @@ class Liquidated:
     cost_raw: int | None
     """What the account lost by it: value seized and taken, minus value repaid, in the venue's numeraire
     at the venue's block; `None` where one of the two has no usable price there."""
+    written_off: tuple[tuple[Address, int], ...] = ()
+    """Debt that the protocol forgave with it, since no collateral was left: token and amount of each."""
 
 
 class Cells(Protocol):

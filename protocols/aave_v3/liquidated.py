@@ -22,6 +22,8 @@ from protocols.aave_v3.venue import Market
 from protocols.book import Liquidated
 
 LIQUIDATION_CALL = bytes(keccak(text="LiquidationCall(address,address,address,uint256,uint256,address,bool)"))
+DEFICIT_CREATED = bytes(keccak(text="DeficitCreated(address,address,uint256)"))
+"""From v3.3: debt that no collateral is left for is burnt, before its liquidation is told."""
 _NOBODY = bytes(32)
 
 
@@ -30,18 +32,22 @@ def liquidations_in(market: Market, logs: Iterable[Log]) -> tuple[Liquidated, ..
     found = []
     transaction = ""
     transfers: list[Log] = []
+    deficits: list[Log] = []
     for log in logs:
         if log.transaction != transaction:
-            transaction, transfers = log.transaction, []
+            transaction, transfers, deficits = log.transaction, [], []
         topic = log.topics[0] if log.topics else b""
         if topic == TRANSFER and len(log.topics) == 3:
             transfers.append(log)
+        elif topic == DEFICIT_CREATED and log.address == market.pool and len(log.topics) == 3:
+            deficits.append(log)
         elif topic == LIQUIDATION_CALL and log.address == market.pool and len(log.topics) == 4:
-            found.append(_liquidated(market, log, transfers))
+            found.append(_liquidated(market, log, transfers, deficits))
+            deficits = []
     return tuple(found)
 
 
-def _liquidated(market: Market, log: Log, transfers: Sequence[Log]) -> Liquidated:
+def _liquidated(market: Market, log: Log, transfers: Sequence[Log], deficits: Sequence[Log]) -> Liquidated:
     collateral, debt, owner = (to_address(topic[12:]) for topic in log.topics[1:])
     repaid_raw, seized_raw, liquidator, as_receipt = (
         int.from_bytes(log.data[at : at + 32], "big") for at in (0, 32, 64, 96)
@@ -66,6 +72,11 @@ def _liquidated(market: Market, log: Log, transfers: Sequence[Log]) -> Liquidate
         fee_raw=fee_raw,
         as_receipt=bool(as_receipt),
         cost_raw=None if taken is None or repaid is None else taken - repaid,
+        written_off=tuple(
+            (to_address(one.topics[2][12:]), int.from_bytes(one.data[:32], "big"))
+            for one in deficits
+            if one.topics[1] == log.topics[3]
+        ),
     )
 
 

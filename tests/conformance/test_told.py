@@ -62,10 +62,11 @@ def moved(subject: Subject, venue: Any, account: Any, told: Liquidated) -> None:
     assert (told.debt_symbol, told.debt_decimals) == (debt.symbol, debt.decimals)
     taken = collateral.amount_raw - left.get(told.collateral_token, 0)
     assert abs(taken - told.seized_raw - told.fee_raw) <= ROUNDED_RAW
-    repaid = debt.amount_raw - owing.get(told.debt_token, 0)
-    assert repaid >= told.repaid_raw - ROUNDED_RAW
-    if left:  # without any collateral left, a protocol may write off the rest
-        assert repaid <= told.repaid_raw + ROUNDED_RAW
+    gone = dict(told.written_off)
+    for token, leg in owed.items():
+        paid = told.repaid_raw if token == told.debt_token else 0
+        assert abs(leg.amount_raw - owing.get(token, 0) - paid - gone.get(token, 0)) <= ROUNDED_RAW
+    event("written off" if gone else "nothing written off")
 
 
 @EDGE_STATES
