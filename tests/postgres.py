@@ -39,14 +39,12 @@ class Server:
     _numbers: Iterator[int] = field(default_factory=count)
 
     def new_database(self) -> str:
-        """The URL of a database with nothing in it."""
+        """The URL of a place with nothing in it: a schema, which is made faster than a database."""
         name = f"test{next(self._numbers)}"
-        with psycopg.connect(self._place("postgres"), autocommit=True) as connection:
-            connection.execute(f"CREATE DATABASE {name}".encode())
-        return f"postgresql+psycopg://{USER}@/{name}?host={self.socket}"
-
-    def _place(self, database: str) -> str:
-        return f"host={self.socket} user={USER} dbname={database}"
+        with psycopg.connect(f"host={self.socket} user={USER} dbname=postgres") as connection:
+            connection.execute(f"CREATE SCHEMA {name}".encode())
+        options = f"host={self.socket}&options=-csearch_path%3D{name}"
+        return f"postgresql+psycopg://{USER}@/postgres?{options}"
 
 
 def programs() -> Path:
