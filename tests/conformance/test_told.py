@@ -15,8 +15,8 @@ from protocols.book import Liquidated, Tracked
 from tests.conformance.subject import Subject, answers, read, read_one
 from tests.conformance.test_exact import DAY_S, EDGE_STATES, RANDOM_STATES
 
-ROUNDED_RAW = 3
-"""Balances kept in shares: each move of one rounds."""
+ROUNDED_RAW = 1_000
+"""Balances are kept in shares, and each move rounds; after years of interest a share is worth many units."""
 
 
 @RANDOM_STATES

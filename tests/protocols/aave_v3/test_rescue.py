@@ -190,11 +190,16 @@ def test_what_cannot_be_done_is_said(empty: Genuine) -> None:
         assert deposit.amount_raw
         assert empty.do(USER, Change(Deed.REPAY, repay.token, 5)) in ("29", "ReservePaused")
 
-        market.unpause("USDC")
+
+def test_one_debt_of_two_may_not_be_enough(empty: Genuine) -> None:
+    market = empty.market
+    with market.anvil.undone():
+        owing(empty)
         market.borrow(USER, "DAI", raw_of(market, "DAI", 500))
         venue, account = empty.one(USER)
-        found = {(r.deed, r.symbol): r for r in rescues(venue, account, Target(100 * WAD))}
+        found = {(r.deed, r.symbol): r for r in rescues(venue, account, Target(10 * WAD))}
         assert found[Deed.REPAY, "DAI"].why_not == "repaying all of it is not enough"
+        assert found[Deed.REPAY, "USDC"].amount_raw
         assert found[Deed.DEPOSIT, "WETH"].amount_raw
 
 
@@ -222,10 +227,11 @@ def test_a_supply_cap_leaves_the_room_that_is_told(empty: Genuine) -> None:
         assert rescues(venue, account, Target(3 * WAD))[1].amount_raw
 
         assert empty.do(USER, Change(Deed.DEPOSIT, token, refused.most_raw)) is None
+        market.configurator.send("setSupplyCap", token, cap - 1)
         venue, account = empty.one(USER)
         again = venue.changed(account, [Change(Deed.DEPOSIT, token, 10)])
-        assert isinstance(again, Refused)
-        assert again.why == f"the supply cap of {cap:,} USDC is reached"
+        assert again == Refused(f"the supply cap of {cap - 1:,} USDC is reached")
+        assert empty.do(USER, Change(Deed.DEPOSIT, token, 10)) in ("51", "SupplyCapExceeded")
 
 
 @pytest.mark.parametrize("first", [None, "WETH", "SNX"])
