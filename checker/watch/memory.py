@@ -108,8 +108,7 @@ def remembered(kept: Kept | None, seen: Observation, now: float, settings: Setti
     if seen.band is Band.UNKNOWN:
         since = now if kept is None or kept.unknown_since is None else min(kept.unknown_since, now)
         before = Kept(None, None, None, now) if kept is None else kept
-        # Unknown that has counted once still does, whatever the clock has done since.
-        counts = now - since >= settings.grace_s or before.band is Band.UNKNOWN
+        counts = now - since >= settings.grace_s  # and once it has, it does whatever the clock does next
         return replace(before, band=Band.UNKNOWN if counts else before.band, unknown_since=since)
     band = seen.band if kept is None or kept.seen is None else _steady(kept.seen, seen)
     return Kept(band, band, None, now, seen.blocks)
