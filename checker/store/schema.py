@@ -173,13 +173,23 @@ checks = Table(
 """How each subject stood, for pictures and back-tests."""
 
 
+grounds = Table(
+    "grounds",
+    metadata,
+    Column("account", String, primary_key=True),
+    Column("parameters", Text, nullable=False),
+    sqlite_with_rowid=False,
+)
+"""By venue and account the parameters it was last seen to stand on, as JSON."""
+
+
 def _tables_of_the_book(connection: Connection) -> None:
     for table in (venues, sources, marks, holdings):
         table.create(connection)
 
 
 def _tables_of_the_watch(connection: Connection) -> None:
-    for table in (subjects, told, outbox, waiting, resting, happenings, silences, checks):
+    for table in (subjects, told, outbox, waiting, resting, happenings, silences, checks, grounds):
         table.create(connection)
 
 

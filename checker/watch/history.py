@@ -53,3 +53,20 @@ class History(Database):
             rows = connection.execute(chosen).all()
         for row in rows:
             yield Check(row.at, band_of(row.band), blocks_of(row.blocks), json.loads(row.figures))
+
+    def grounds(self) -> dict[str, dict[str, str | int]]:
+        """By account the parameters it was last seen to stand on."""
+        table = tables.grounds
+        with self.transaction(writes=False) as connection:
+            rows = connection.execute(select(table.c.account, table.c.parameters)).all()
+        return {row.account: json.loads(row.parameters) for row in rows}
+
+    def keep_grounds(self, grounds: Mapping[str, Mapping[str, str | int]]) -> None:
+        """Writes those over what was known of the same accounts."""
+        rows = [
+            {"account": account, "parameters": json.dumps(dict(parameters))}
+            for account, parameters in grounds.items()
+        ]
+        if rows:
+            with self.transaction() as connection:
+                self.put(connection, tables.grounds, ["account"], rows)

@@ -26,6 +26,8 @@ from protocols.book import Tracked
 
 MOST_BLOCKS = 50_000
 """Blocks since the last round whose events are looked through; what happened before them is not told."""
+RECORD_S = 60.0
+"""How often how each wallet stands goes into the history."""
 WORDS_KEPT_S = 600.0
 """How long what is said of a wallet is used again, while its band stays."""
 
@@ -44,6 +46,8 @@ class ChainWatch:
     """The last block that was read and decided from."""
     ground: dict[str, dict[str, str | int]] = field(default_factory=dict)
     """By account what it was last seen to stand on."""
+    changed: set[str] = field(default_factory=set)
+    """Accounts whose ground is not in the store as it is here."""
 
     def __post_init__(self) -> None:
         self.rpc = Rpc.open(self.chain.name, self.chain.urls, self.chain.chain_id, self.patience)
@@ -128,6 +132,8 @@ class ChainWatch:
             before = self.ground.get(account_name, {})
             sentences = ground_moved(before, after)
             self.ground[account_name] = kept(before, after)
+            if self.ground[account_name] != before:
+                self.changed.add(account_name)
             owner = venue.key(account).owner
             if not sentences or owner not in names:
                 continue
@@ -164,11 +170,15 @@ class Rounds:
     oldest_s: float
     """A chain that was not read for so long can not be seen."""
     _words: dict[str, tuple[Band, float, tuple[Any, ...]]] = field(default_factory=dict)
+    _figures: dict[str, dict[str, float]] = field(default_factory=dict)
+    _recorded: float = 0.0
 
     def resume(self) -> None:
         """Goes on from the blocks that an earlier run had decided from."""
         known = self.store.kept([watch.subject for watch in self.chains.values()])
-        for watch in self.chains.values():
+        grounds = self.store.grounds()
+        for name, watch in self.chains.items():
+            watch.ground = {one: of for one, of in grounds.items() if one.startswith(f"{name}/")}
             before = known.get(watch.subject)
             if before is not None and before.blocks:
                 watch.last = before.blocks[0]
@@ -200,6 +210,8 @@ class Rounds:
         ids = self._decide(self.sights(now), now, happenings, replaced)
         if sight.block is not None:
             watch.last = sight.block
+        self.store.keep_grounds({account: watch.ground[account] for account in watch.changed})
+        watch.changed.clear()
         return ids
 
     def _decide(
@@ -209,8 +221,12 @@ class Rounds:
         happenings: Sequence[Happening],
         replaced: frozenset[str],
     ) -> list[int]:
-        observations = [self._watch_of(each, sights[name]) for name, each in self.chains.items()]
-        observations += self._wallets(sights, now, replaced)
+        watches = [self._watch_of(each, sights[name]) for name, each in self.chains.items()]
+        wallets = self._wallets(sights, now, replaced)
+        observations = [*watches, *wallets]
+        if now - self._recorded >= RECORD_S or now < self._recorded:
+            self.store.record(wallets, now, self._figures)
+            self._recorded = now
         return self.store.decide(
             [one for one in observations if one is not None],
             self.channels,
@@ -272,6 +288,9 @@ class Rounds:
         for wallet in self.config.wallets:
             subject = subject_of(wallet)
             part = together(sight.parts[subject] for sight in ready)
+            self._figures[subject] = (
+                {} if part.lowest_health is None else {"lowest_health": part.lowest_health}
+            )
             before = known.get(subject)
             sentences, facts = self._said(wallet, part.band, part.why, before, ready, now)
             if before is not None and part.band < (before.band or Band.OK) and _stood_on(before, replaced):

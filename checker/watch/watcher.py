@@ -37,6 +37,9 @@ BLIND_AFTER_S = 45.0
 """A chain whose last good reading is older can not be seen, whatever its job is waiting for."""
 STUCK_AFTER_S = 900.0
 """Messages that wait for longer are a trouble of their own."""
+KEPT_S = 90 * 86_400.0
+"""How long history and ended messages are kept."""
+PRUNE_EVERY_S = 3_600.0
 DRAIN_S = 20.0
 """How long a stop waits for what is in hand to be delivered."""
 _TROUBLES = {EVENT_JOB_ERROR: "failed", EVENT_JOB_MISSED: "missed", EVENT_JOB_MAX_INSTANCES: "late"}
@@ -83,6 +86,7 @@ class Watcher:
         self._looked: dict[str, float] = {}
         self._heads: dict[str, int] = {}
         self._troubles: dict[str, str] = {}
+        self._pruned = self.now()
         self._owner = f"{socket.gethostname()}/{os.getpid()}/{threading.get_ident()}"
 
     # Once
@@ -162,6 +166,9 @@ class Watcher:
         now = self.now()
         with self._deciding:
             self.rounds.again()
+        if now - self._pruned >= PRUNE_EVERY_S or now < self._pruned:
+            self.store.prune(now - KEPT_S)
+            self._pruned = now
         pending = self.store.pending()
         self.signs.pending.set(len(pending))
         self.signs.oldest.set(max((now - one.created for one in pending), default=0.0))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -183,11 +184,7 @@ def test_a_liquidation_while_nobody_looked_is_told_by_the_next_run(scene: Scene)
     scene.channel.taken()
     scene.market.liquidate("LINK", "USDC", scene.market.cast["liquidatable"])
     scene.clock[0] += 3_600
-    next_run = Watcher(
-        scene.watcher.config, scene.watcher.store, scene.watcher.channels, lambda _: None,
-        node_patience=IMPATIENT, now=lambda: scene.clock[0],
-    )  # fmt: skip
-    next_run.once()
+    another_run(scene).once()
     assert Kind.LIQUIDATED in {message.kind for message in scene.channel.taken()}
 
 
@@ -200,6 +197,32 @@ def test_ground_that_moves_is_told(scene: Scene) -> None:
     names = {one.name for message in ground for one in message.entries}
     assert {"edge", "comfortable"} <= names
     assert "WETH: liquidation threshold 83.00 % → 78.00 %" in "\n".join(entry(ground, "edge").sentences)
+
+
+def test_ground_that_moved_while_nobody_looked_is_told_by_the_next_run(scene: Scene) -> None:
+    scene.watcher.once()
+    scene.channel.taken()
+    scene.market.configure("WETH", ltv=70_00, liquidation_threshold=78_00, liquidation_bonus=105_00)
+    another_run(scene).once()
+    assert Kind.GROUND in {message.kind for message in scene.channel.taken()}
+
+
+def test_how_each_wallet_stood_is_kept(scene: Scene) -> None:
+    scene.watcher.once()
+    for _ in range(4):
+        scene.market.anvil.mine()
+        scene.round(31)
+    history = list(scene.watcher.store.history(scene.market.cast["edge"]))
+    assert [check.band for check in history] == [Band.DANGER] * 3
+    assert [round(check.figures["lowest_health"], 2) for check in history] == [1.02] * 3
+    assert [after.at - before.at for before, after in pairwise(history)] == [62.0, 62.0]
+
+
+def another_run(scene: Scene) -> Watcher:
+    return Watcher(
+        scene.watcher.config, scene.watcher.store, scene.watcher.channels, lambda _: None,
+        node_patience=IMPATIENT, now=lambda: scene.clock[0],
+    )  # fmt: skip
 
 
 def test_a_band_of_a_block_that_was_replaced_is_corrected_and_said_to_be(scene: Scene) -> None:
