@@ -66,7 +66,7 @@ class Server:
         host = parts.hostname or ""
         if parts.scheme not in ("smtp", "smtps") or not (tls or starttls or is_loopback(host)):
             raise ConfigError(where, "expected smtps, or starttls=true; plain smtp is for loopback only")
-        user, password = parts.username or "", parts.password or ""
+        user, password = unquote(parts.username or ""), unquote(parts.password or "")
         if not (user + password).isascii():
             raise ConfigError(where, "user and password must be ASCII")
         return cls(host, port or (465 if tls else 587 if starttls else 25), user, password, tls, starttls)

@@ -163,7 +163,7 @@ def test_how_long_a_429_asks_for(
         (500, NotNow),
         (502, NotNow),
         (503, NotNow),
-        (302, NotNow),
+        (307, NotNow),
     ],
 )
 def test_what_an_answer_means(discord: Discord, status: int, kind: type[Exception], body: Any) -> None:
