@@ -28,8 +28,8 @@ class Settings:
     """After how long it is said again that a subject is still bad; None for never."""
     digest_above: int = 5
     """When more subjects than these change at once, one channel hears of them in one message."""
-    digest_most: int = 50
-    """The most entries of one message."""
+    digest_most: int = 15
+    """The most entries of one message: so many are named whole wherever messages are bounded."""
 
 
 @dataclass(frozen=True, slots=True)

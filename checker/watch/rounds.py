@@ -17,7 +17,7 @@ from checker.watch.memory import WATCH, Happening, Kept
 from checker.watch.memory import Settings as Patience
 from checker.watch.sight import Sight, held_of, name_of, seen, subject_of, together
 from checker.watch.store import WatchStore
-from checker.watch.telling import liquidation_told, told_of
+from checker.watch.telling import foreign, liquidation_told, told_of
 from checker.watch.values import BlockFact, ChannelKey, Kind, Observation
 from margin.basics import Address, BlockRef, Reason, Unread
 from margin.errors import ConfigError, ReadError
@@ -272,7 +272,7 @@ class Rounds:
             return Observation(watch.subject, name, Band.OK, Band.OK, ("it sees again",), (), blocks)
         count = len(self.config.wallets)
         blind = f"blind for {count} wallet{'s' * (count != 1)}"
-        sentence = f"cannot read {watch.chain.name}: {sight.unread}; {blind} until it answers"
+        sentence = f"cannot read {watch.chain.name}: {foreign(sight.unread)}; {blind} until it answers"
         return Observation(watch.subject, name, Band.UNKNOWN, Band.UNKNOWN, (sentence,))
 
     def _wallets(

@@ -10,7 +10,7 @@ from checker.bands import Band, worst
 from checker.config import Config, Wallet
 from checker.glance import Glance, glance
 from checker.snapshot import ChainReading
-from checker.watch.telling import Held
+from checker.watch.telling import Held, foreign
 from checker.watch.values import BlockFact
 from margin.basics import Unread
 
@@ -71,11 +71,11 @@ def _part(wallet: Wallet, reading: ChainReading, held: dict[str, Held]) -> Part:
     glances: list[Glance] = []
     why: list[str] = []
     if reading.unread is not None and not reading.venues:
-        why.append(f"cannot read {reading.chain}: {reading.unread}")
+        why.append(f"cannot read {reading.chain}: {foreign(reading.unread)}")
     for venue in reading.venues:
         book = venue.book
         if isinstance(book, Unread):
-            why.append(f"cannot read {venue.place.id}: {book}")
+            why.append(f"cannot read {venue.place.id}: {foreign(book)}")
             continue
         for address in wallet.addresses:
             for account in book.accounts[address]:

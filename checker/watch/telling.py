@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 from decimal import Decimal
 from typing import Any
@@ -21,6 +22,14 @@ from protocols.book import Liquidated
 MOST_ACCOUNTS = 3
 """Accounts of one wallet that are told about, the worst first."""
 MOST_WAYS = 4
+_OTHER_WORDS = {
+    "ok": "fine",
+    "warning": "notice",
+    "danger": "risk",
+    "liquidatable": "open to liquidation",
+    "unknown": "not known",
+}
+_BAND_WORDS = re.compile(rf"\b({'|'.join(_OTHER_WORDS)})\b", re.IGNORECASE)
 Held = tuple[Venue[Any], Any]
 """A venue and one of its accounts as it was read."""
 
@@ -39,7 +48,7 @@ def told_of(
             sentences += _ways(*there, bands)
     if len(bad) > MOST_ACCOUNTS:
         sentences.append(f"and {len(bad) - MOST_ACCOUNTS} more accounts of this wallet are not well")
-    sentences += [f"cannot read {item.venue}: {item.unread}" for item in view.unread[:MOST_ACCOUNTS]]
+    sentences += [f"cannot read {item.venue}: {foreign(item.unread)}" for item in view.unread[:MOST_ACCOUNTS]]
     return tuple(sentences), _facts(view)
 
 
@@ -137,6 +146,11 @@ def _facts(view: WalletView) -> tuple[Fact, ...]:
 def _health(account: AccountView) -> float | None:
     health_wad = account.verdict.health_factor_wad if account.verdict else None
     return None if health_wad is None else health_wad / WAD
+
+
+def foreign(said: object) -> str:
+    """A reason in a node's own words, without those that stand for bands here and for nothing else."""
+    return _BAND_WORDS.sub(lambda found: _OTHER_WORDS[found[0].lower()], str(said))
 
 
 def liquidation_told(what: Liquidated, usd_per_unit: float | None) -> tuple[str, ...]:

@@ -323,26 +323,33 @@ def test_a_machine_that_wipes_among_others_is_replaced(
     assert rpc.nodes[0].traits.storage == (VALUES,)
 
 
+@pytest.fixture
+def changed(node: Anvil) -> Iterator[Anvil]:
+    """The node of all tests, put back afterwards."""
+    with node.undone():
+        yield node
+
+
 @pytest.mark.parametrize("wiped", [False, True])
 def test_zeros_without_a_witness_are_read_singly(
-    wiped: bool, node: Anvil, proxy: FaultProxy, make_rpc: MakeRpc
+    wiped: bool, changed: Anvil, proxy: FaultProxy, make_rpc: MakeRpc
 ) -> None:
     place = at(200 + wiped)
     keys = mapping_keys(np.random.default_rng(3).integers(0, 256, (600, 20), np.uint8), 3)
-    node.set_code(place, b"\0")
-    node.mine()
+    changed.set_code(place, b"\0")
+    changed.mine()
     rpc = make_rpc(proxy.url)
     proxy.add(dataclasses.replace(NO_VALUES))
     zeros = np.zeros(len(keys), np.int64)
-    found = Reader(rpc, head_of(node)).words([place], zeros, keys)
+    found = Reader(rpc, head_of(changed)).words([place], zeros, keys)
     assert not found.unread
     assert not found.raw.any()
     assert proxy.count("eth_getStorageAt") >= len(keys), "nothing says that the storage was seen"
     if wiped:
         proxy.add(WipesOverridden())
-    node.set_storage(place, int.from_bytes(keys[599].tobytes(), "big"), 77)
-    node.mine()
-    found = Reader(rpc, head_of(node)).words([place], zeros, keys)
+    changed.set_storage(place, int.from_bytes(keys[599].tobytes(), "big"), 77)
+    changed.mine()
+    found = Reader(rpc, head_of(changed)).words([place], zeros, keys)
     if wiped:
         assert len(found.unread) == len(keys)
     else:
@@ -350,24 +357,24 @@ def test_zeros_without_a_witness_are_read_singly(
         assert int.from_bytes(found.raw[599].tobytes(), "big") == 77
         assert not found.raw[:599].any()
         proxy.requests.clear()
-        assert not Reader(rpc, head_of(node)).words([place], zeros, keys).unread
+        assert not Reader(rpc, head_of(changed)).words([place], zeros, keys).unread
         assert proxy.count("eth_getStorageAt") == 0, "the word that is not zero is the witness now"
 
 
-def test_a_witness_that_became_zero_is_replaced(node: Anvil, proxy: FaultProxy, make_rpc: MakeRpc) -> None:
+def test_a_witness_that_became_zero_is_replaced(changed: Anvil, proxy: FaultProxy, make_rpc: MakeRpc) -> None:
     place, keys = at(210), np.zeros((3, 32), np.uint8)
     keys[:, 31] = (0, 1, 100)
-    node.set_code(place, b"\0")
-    node.set_storage(place, 0, 5)
-    node.mine()
+    changed.set_code(place, b"\0")
+    changed.set_storage(place, 0, 5)
+    changed.mine()
     rpc = make_rpc(proxy.url)
     which = np.zeros(3, np.int64)
-    found = Reader(rpc, head_of(node), only_storage=PROGRAM).words([place], which, keys)
+    found = Reader(rpc, head_of(changed), only_storage=PROGRAM).words([place], which, keys)
     assert found.raw[:, 31].tolist() == [5, 0, 0]
     for slot, word in ((0, 0), (100, 9)):
-        node.set_storage(place, slot, word)
-    node.mine()
-    found = Reader(rpc, head_of(node), only_storage=PROGRAM).words([place], which, keys)
+        changed.set_storage(place, slot, word)
+    changed.mine()
+    found = Reader(rpc, head_of(changed), only_storage=PROGRAM).words([place], which, keys)
     assert not found.unread
     assert found.raw[:, 31].tolist() == [0, 0, 9]
 

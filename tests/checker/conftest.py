@@ -53,6 +53,12 @@ def schema_of(name: str) -> jsonschema.Draft202012Validator:
 Run = Callable[..., Outcome]
 
 
+@pytest.fixture(autouse=True)
+def width(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The same everywhere, whatever these tests are started from."""
+    monkeypatch.setenv("COLUMNS", "100")
+
+
 @pytest.fixture
 def run(capfdbinary: pytest.CaptureFixture[bytes], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
     """Runs one command in an empty directory without a configuration of the user's."""

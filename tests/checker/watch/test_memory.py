@@ -29,6 +29,7 @@ from checker.watch.values import BlockFact, ChannelKey, Entry, Fact, Kind, Messa
 from tests.checker.watch.made import DANGER, LIQUIDATABLE, OK, UNKNOWN, WARNING, block, seen
 
 PLAIN = Settings(grace_s=40, repeat_after_s=None)
+FIFTY = replace(PLAIN, digest_most=50)
 KNOWN = [OK, WARNING, DANGER, LIQUIDATABLE]
 
 
@@ -303,7 +304,7 @@ def test_few_changes_go_one_by_one_and_many_as_one() -> None:
 
 def test_a_digest_names_the_worst_first_and_everyone_once() -> None:
     bands = [WARNING, UNKNOWN, LIQUIDATABLE, DANGER]
-    found = messages([said(number, bands[number % 4]) for number in range(120)], 1000, PLAIN)
+    found = messages([said(number, bands[number % 4]) for number in range(120)], 1000, FIFTY)
     assert [len(one.entries) for one in found] == [50, 50, 20]
     entries = [entry for one in found for entry in one.entries]
     assert [entry.new for entry in entries] == sorted((entry.new for entry in entries), reverse=True)
