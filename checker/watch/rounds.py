@@ -241,7 +241,8 @@ class Rounds:
         found: dict[str, Sight | None] = {}
         for name, watch in self.chains.items():
             sight = watch.sight
-            if sight is not None and now - sight.at > self.oldest_s:
+            # A clock that was set back far makes no sight any younger.
+            if sight is not None and abs(now - sight.at) > self.oldest_s:
                 unread = Unread(Reason.TIMEOUT, f"not read for {now - sight.at:.0f} s")
                 sight = seen(self.config, nothing_of(watch.chain, self.config, unread), sight.at)
             found[name] = sight

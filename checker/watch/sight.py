@@ -49,6 +49,11 @@ class Sight:
         """Why the chain as a whole could not be read."""
         return self.reading.unread
 
+    @property
+    def whole(self) -> bool:
+        """Whether the chain and each of its venues could be read."""
+        return self.unread is None and not any(isinstance(one.book, Unread) for one in self.reading.venues)
+
 
 def subject_of(wallet: Wallet) -> str:
     """A wallet's key: its addresses, whatever it is called."""

@@ -145,9 +145,12 @@ class Watcher:
     # Jobs
 
     def look(self, watch: ChainWatch) -> None:
-        """Looks at a chain if it has a new block, or if it was not looked at for the interval."""
+        """Looks at a chain if it has a new block, was not all read, or not looked at for the interval."""
         name = watch.chain.name
-        due = self.now() - self._looked.get(name, 0.0) >= self.pace.interval_s
+        waited = self.now() - self._looked.get(name, 0.0)
+        blind = watch.sight is None or not watch.sight.whole
+        # By a clock that was set back the last look is yet to come.
+        due = blind or not 0 <= waited < self.pace.interval_s
         if not due and not self._has_new_block(watch):
             return
         watch.look(self.now, first=False)
