@@ -325,6 +325,7 @@ class Campaign:
                 self._jobs(self.watcher)
         except Killed:
             self._note("killed")
+            self.judge.counts["deaths"] += 1
             self._bury()
         self.disk.kill_after = None
         alive = self.watcher is not None

@@ -29,6 +29,8 @@ WHOLLY = {"refused", "429", "503", "truncated", "wrong chain", "errors", "junk",
 """Troubles of a node that leave nothing to be seen."""
 LATEST_S = BLIND_AFTER_S + GRACE_S + 61.0
 """A watch that sees nothing says so by then: what it read last may count, the grace, two long rounds."""
+AFTERMATH = 10
+"""Rounds after a trouble in which it may still be felt."""
 MEMORY = 60
 """Rounds that are shown of a campaign that failed."""
 WATCH = "watch/local"
@@ -62,9 +64,11 @@ class Judge:
         self.node, self.hangs = "", False
         self.new_block = False
         self.blind_since: float | None = None
-        self.blindness_began: float | None = None
         self.wrong_since: dict[tuple[str, str], float] = {}
         self.calm_rounds = 0
+        """Since something went wrong last; a reorganisation is no such thing."""
+        self.clear_at: float | None = None
+        """When a new block was last read with nothing going wrong, and the clock has not jumped since."""
 
     def note(self, number: int, what: str) -> None:
         self.trail.append(f"{number} {self.elapsed:.0f}s: {what}")
@@ -78,11 +82,10 @@ class Judge:
 
     def reorganised(self, block: int) -> None:
         self.heads = [head for head in self.heads if head[0] <= block]
-        self.calm_rounds = 0
         self.counts["reorgs"] += 1
 
     def clock_jumped(self) -> None:
-        self.blind_since = None
+        self.blind_since = self.clear_at = None
         self.wrong_since.clear()
         self.counts["clock jumps"] += 1
 
@@ -128,7 +131,6 @@ class Judge:
             self.queued.append(row)
             self._queued(*row)
         blind = self.node in WHOLLY or self.hangs
-        self.blindness_began = (self.blindness_began or self.elapsed) if blind else None
         if not blind or watcher is None or (troubled and not self.hangs):
             self.blind_since = None
         elif self.blind_since is None:
@@ -144,6 +146,7 @@ class Judge:
         if not calm:
             self.wrong_since.clear()
         elif self.new_block:
+            self.clear_at = self.elapsed
             self._seen_clearly()
 
     def _new_rows(self) -> list[tuple[int, str, str, Message]]:
@@ -180,6 +183,8 @@ class Judge:
         """An entry is true of a block that the watch can have read just now."""
         if entry.new is Band.UNKNOWN:
             self.must(bool(self.node) or self.hangs, f"{said}, and nothing keeps it from seeing")
+            early = self.clear_at is not None and self.elapsed - self.clear_at < GRACE_S
+            self.must(not early, f"{said}, before the grace has passed")
             return
         hashes = [block[2] for block in message.blocks]
         self.must(bool(hashes), f"{said}, as of no block")
@@ -203,13 +208,11 @@ class Judge:
                     self.wrong_since.pop(key, None)
                     continue
                 self.counts["late"] += 1
-                since = self.wrong_since.setdefault(key, self.elapsed)
-                lag = self.elapsed - since
-                # An orphaned block of a higher number may count for the time of grace.
-                late = lag > GRACE_S or self.calm_rounds > MEMORY
-                self.must(
-                    not late, f"{channel.key} is told {told} of {subject} that is {part.band} {lag:.0f} s"
-                )
+                lag = self.elapsed - self.wrong_since.setdefault(key, self.elapsed)
+                # After a trouble an orphaned block of a higher number may count for the time of grace.
+                late = lag > GRACE_S or self.calm_rounds > AFTERMATH
+                said = f"{channel.key} {self.subjects[subject]}: {told}, is {part.band} for {lag:.0f} s"
+                self.must(not late, said)
             self.must(
                 self.last.get((channel.key, WATCH), Band.OK) is Band.OK, "the watch sees and does not say so"
             )

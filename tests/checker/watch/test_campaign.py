@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -17,7 +16,7 @@ from tests.checker.watch.campaign import Campaign
 from tests.faults import FaultProxy
 
 ROUNDS = int(os.environ.get("CROSSMARGIN_ROUNDS", "300"))
-SOAK_SEEDS = range(2, 12)
+SOAK_SEEDS = range(2, 5)
 GIVEN = os.environ.get("CROSSMARGIN_CAMPAIGN")
 SEEDS = (
     [1, *(pytest.param(seed, marks=pytest.mark.soak) for seed in SOAK_SEEDS)]
@@ -28,9 +27,12 @@ SEEDS = (
 
 @pytest.mark.parametrize("seed", SEEDS)
 def test_whatever_breaks_all_that_is_true_is_told_and_nothing_else(
-    world: World, proxy: FaultProxy, tmp_path: Path, record_property: Callable[[str, object], None], seed: int
+    world: World, proxy: FaultProxy, tmp_path: Path, seed: int
 ) -> None:
     campaign = Campaign(world, proxy, tmp_path, seed)
     campaign.run(ROUNDS * settings().max_examples // 100)
     counts = campaign.judge.counts
-    record_property("counts", dict(counts))
+    came = [
+        what for what in ("reorgs", "clock jumps", "deaths", "messages", "ok to unknown") if not counts[what]
+    ]
+    assert not came, f"a campaign without {came} shows little"
