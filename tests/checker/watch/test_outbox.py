@@ -423,9 +423,11 @@ def test_two_watchers_deliver_each_message_once(url: str, tmp_path: Path) -> Non
     with WatchStore.open(url) as store, working(url) as one, working(url) as two:
         for number in range(12):
             store.queue(message(f"w{number % 4}", Band(number // 4), UNKNOWN), [D], 0)
-        for _ in range(3):
+        for run in range(3):
+            meet = tmp_path / f"meet{run}"
+            meet.mkdir()
             for worker in (one, two):
-                worker.start("deliver", now=0, boxes={D: str(box.path)}, slowly=True)
+                worker.start("deliver", now=0, boxes={D: str(box.path)}, meet=str(meet))
             assert (one.ended(), two.ended()) == (0, 0)
         assert store.pending() == []
     assert (len(box.took()), repeats(box)) == (12, 0)

@@ -5,6 +5,7 @@
 For each JSON line on stdin it starts a process that does that piece of work and prints its exit status as
 `os.waitpid` gives it. With `end_before` the process ends itself by SIGKILL before so many steps: a step
 is a statement of its database, a commit, or what a channel does before and after it takes a message.
+With `meet`, a directory, it waits at its open store until a second one is there, and goes on slowly.
 """
 
 from __future__ import annotations
@@ -127,6 +128,13 @@ def _stepper(end_before: int, chance: random.Random | None) -> Callable[[], None
     return step
 
 
+def _meet(place: Path) -> None:
+    """Waits until two are there."""
+    (place / str(os.getpid())).touch()
+    while len(list(place.iterdir())) < 2:
+        time.sleep(0.0005)
+
+
 def main(url: str) -> None:
     for line in sys.stdin:
         child = os.fork()
@@ -134,9 +142,11 @@ def main(url: str) -> None:
             code = 1
             try:
                 given = json.loads(line)
-                chance = random.Random(os.getpid()) if given.get("slowly") else None
+                chance = random.Random(os.getpid()) if "meet" in given else None
                 with WatchStore.open(url) as store:
                     step = _stepper(given.get("end_before", 0), chance)
+                    if "meet" in given:
+                        _meet(Path(given["meet"]))
                     event.listen(Engine, "before_cursor_execute", step)
                     event.listen(Engine, "commit", step)
                     {"decide": _decide, "deliver": _deliver}[given["work"]](store, given, step)
