@@ -26,6 +26,7 @@ from checker.watch.sending import Sender
 from checker.watch.signs import Signs, Window
 from checker.watch.store import WatchStore
 from checker.watch.values import ChannelKey
+from margin.basics import Unread
 from margin.errors import ChainUnreadable, ConfigError, CrossmarginError
 
 POLL_S = 4.0
@@ -176,7 +177,7 @@ class Watcher:
         self.signs.pending.set(len(pending))
         self.signs.oldest.set(max((now - one.created for one in pending), default=0.0))
         for name, sight in self.rounds.sights(now).items():
-            self.signs.blind.labels(name).set(sight is None or sight.unread is not None)
+            self.signs.blind.labels(name).set(sight is None or not sight.whole)
         self.signs.show_bands(self.rounds.bands())
 
     def trouble(self) -> str | None:
@@ -187,6 +188,9 @@ class Watcher:
                 return f"{name} was not looked at yet"
             if sight.unread is not None:
                 return f"cannot read {name}: {sight.unread}"
+            for venue in sight.reading.venues:
+                if isinstance(venue.book, Unread):
+                    return f"cannot read {venue.place.id}: {venue.book}"
         stuck = self.store.stuck(now - STUCK_AFTER_S)
         if stuck:
             return f"{len(stuck)} messages wait for longer than {STUCK_AFTER_S / 60:.0f} minutes"
@@ -208,7 +212,7 @@ class Watcher:
         self._looked[name] = self.now()
         sight = watch.sight
         assert sight is not None
-        good = sight.unread is None
+        good = sight.whole
         self.signs.rounds.labels(name, "good" if good else "blind").inc()
         if good and sight.block is not None:
             self.signs.seen.labels(name).set(sight.at)
