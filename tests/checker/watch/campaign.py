@@ -242,7 +242,7 @@ class Campaign:
             self._break_node()
         self.hang_left = self.hang_left - 1 if self.hang_left > 0 else 0
         if not self.hang_left and dice.random() < 0.01:
-            self.hang_left = dice.randint(1, 15)
+            self.hang_left = dice.randint(1, 20)
         self.full_left -= 1
         if self.full_left <= 0:
             self.disk.room = None
@@ -300,7 +300,7 @@ class Campaign:
         if old is not None:
             kinds["old head"] = OldHead(old)
         self.node = dice.choice([*kinds, *(["old head"] * 3 if old is not None else [])])
-        self.node_left = dice.randint(1, 12)
+        self.node_left = dice.choice((dice.randint(1, 12), dice.randint(1, 12), dice.randint(10, 20)))
         self.proxy.add(kinds[self.node])
 
     def _heal_node(self) -> None:
@@ -329,11 +329,11 @@ class Campaign:
             self._bury()
         self.disk.kill_after = None
         alive = self.watcher is not None
-        troubled = bool(self.hang_left or self.disk.acted or self.deaths > deaths or not alive)
+        failed = self.disk.acted or self.deaths > deaths
         self._note(
             f"{self.node or 'sees'}{', hangs' * bool(self.hang_left)}{', disk full' * self.disk.acted}"
         )
-        self.judge.after(self.watcher, looked=lived and alive, troubled=troubled)
+        self.judge.after(self.watcher, looked=lived and alive, failed=failed)
 
     def _start(self) -> None:
         """A new process on the old file; it ends at once where the configuration seems wrong."""

@@ -27,8 +27,9 @@ from margin.basics import Address
 GRACE_S = 40.0
 WHOLLY = {"refused", "429", "503", "truncated", "wrong chain", "errors", "junk", "slow", "no calls"}
 """Troubles of a node that leave nothing to be seen."""
-LATEST_S = BLIND_AFTER_S + GRACE_S + 61.0
-"""A watch that sees nothing says so by then: what it read last may count, the grace, two long rounds."""
+LATEST_S = {False: 30.0 + GRACE_S + 30.0, True: BLIND_AFTER_S + GRACE_S + 61.0}
+"""A watch that sees nothing says so by then: the next look, the grace, a long round. If its look hangs
+(True): what it read last may count, the grace, two long rounds."""
 AFTERMATH = 10
 """Rounds after a trouble in which it may still be felt."""
 MEMORY = 60
@@ -61,8 +62,8 @@ class Judge:
         self.last: dict[tuple[str, str], Band] = {}
         self.trail: deque[str] = deque(maxlen=MEMORY)
         self.elapsed = 0.0
-        self.node, self.hangs = "", False
-        self.new_block = False
+        self.node, self.hangs, self.has_hung = "", False, False
+        self.new_block, self.newest = False, -1
         self.blind_since: float | None = None
         self.wrong_since: dict[tuple[str, str], float] = {}
         self.calm_rounds = 0
@@ -104,7 +105,8 @@ class Judge:
         assert block is not None, reading.unread
         assert reading.unread is None
         head = block.number, block.hash
-        self.new_block = not self.heads or self.heads[-1][0] != block.number
+        # A branch of the same length is noticed with its next block, or when the interval has passed.
+        self.new_block, self.newest = block.number != self.newest, block.number
         if not self.heads or self.heads[-1] != head:
             self.heads.append(head)
         if block.hash not in self.truths:
@@ -125,23 +127,27 @@ class Judge:
 
     # The watch
 
-    def after(self, watcher: Watcher | None, *, looked: bool, troubled: bool) -> None:
+    def after(self, watcher: Watcher | None, *, looked: bool, failed: bool) -> None:
         """What was queued in this round, and what should have been by now."""
         for row in self._new_rows():
             self.queued.append(row)
             self._queued(*row)
         blind = self.node in WHOLLY or self.hangs
-        if not blind or watcher is None or (troubled and not self.hangs):
+        self.has_hung = self.hangs or (blind and self.has_hung)
+        if not blind or watcher is None or failed:
             self.blind_since = None
         elif self.blind_since is None:
             self.blind_since = self.elapsed
-        elif self.elapsed - self.blind_since > LATEST_S:
+        elif self.elapsed - self.blind_since > LATEST_S[self.has_hung]:
             self.counts["told blind"] += 1
+            self.must(watcher.trouble() is not None, "it is blind, and says that it is well")
+            # What is said of the chain is whether its blocks can be read: not that it answers no call.
+            watch = [] if self.node == "no calls" else [WATCH]
             for channel in self.channels:
-                for subject in (*self.subjects, WATCH):
+                for subject in (*self.subjects, *watch):
                     told = self.last.get((channel.key, subject))
                     self.must(told is Band.UNKNOWN, f"{channel.key} is told {told} of {subject} while blind")
-        calm = looked and not (troubled or self.node or self.hangs)
+        calm = looked and not (failed or self.node or self.hangs)
         self.calm_rounds = self.calm_rounds + 1 if calm else 0
         if not calm:
             self.wrong_since.clear()
