@@ -241,8 +241,8 @@ class Campaign:
         if not self.node and dice.random() < 0.07:
             self._break_node()
         self.hang_left = self.hang_left - 1 if self.hang_left > 0 else 0
-        if not self.hang_left and dice.random() < 0.01:
-            self.hang_left = dice.randint(1, 20)
+        if not self.hang_left and dice.random() < 0.015:
+            self.hang_left = dice.choice((dice.randint(1, 8), dice.randint(12, 20)))
         self.full_left -= 1
         if self.full_left <= 0:
             self.disk.room = None
