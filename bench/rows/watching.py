@@ -29,7 +29,7 @@ class _Nobody:
 
     def send(self, message: Message, message_id: str) -> None:
         """Not called."""
-        raise NotImplementedError
+        raise AssertionError(message_id, message)
 
 
 def measure(stage: Stage) -> Iterator[Row]:

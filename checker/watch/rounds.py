@@ -110,12 +110,14 @@ class ChainWatch:
 
     def _logs(self, venue: Tracked[Any], block: BlockRef) -> Iterable[Log]:
         """Events of the venue since the last round."""
-        if self.last is None or block.number - self.last[1] > MOST_BLOCKS:
+        if self.last is None:
             return []
         _, number, hash_, _ = self.last
         wanted = venue.watched()
         after: Mark | None = Mark(number, hash_)
-        if hashes_at(self.rpc, [number]) != [hash_]:
+        if block.number - number > MOST_BLOCKS:
+            number, after = block.number - MOST_BLOCKS, None
+        elif hashes_at(self.rpc, [number]) != [hash_]:
             # Replaced: whatever stands there now is looked through from a little before.
             number, after = max(0, number - 64), None
         pieces = scan_logs(self.rpc, wanted, number + 1, block, after=after)
@@ -208,7 +210,8 @@ class Rounds:
                 watch.sight = seen(self.config, nothing_of(watch.chain, self.config, unread), now)
                 return self.after(watch)
         ids = self._decide(self.sights(now), now, happenings, replaced)
-        if sight.block is not None:
+        if sight.block is not None and sight.whole:
+            # What happened at a venue that could not be read now is looked for with the next round.
             watch.last = sight.block
         self.store.keep_grounds({account: watch.ground[account] for account in watch.changed})
         watch.changed.clear()
@@ -269,7 +272,9 @@ class Rounds:
             return None
         name = f"the watch of {watch.chain.name}"
         if sight.unread is None:
-            blocks = () if sight.block is None else (sight.block,)
+            # From here the next run goes on: not past what happened where nothing could be read.
+            upto = sight.block if sight.whole else watch.last
+            blocks = () if upto is None else (upto,)
             return Observation(watch.subject, name, Band.OK, Band.OK, ("it sees again",), (), blocks)
         count = len(self.config.wallets)
         blind = f"blind for {count} wallet{'s' * (count != 1)}"

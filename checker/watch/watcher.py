@@ -13,7 +13,12 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import httpx
-from apscheduler.events import EVENT_JOB_ERROR, EVENT_JOB_MAX_INSTANCES, EVENT_JOB_MISSED
+from apscheduler.events import (
+    EVENT_JOB_ERROR,
+    EVENT_JOB_EXECUTED,
+    EVENT_JOB_MAX_INSTANCES,
+    EVENT_JOB_MISSED,
+)
 from apscheduler.schedulers.background import BackgroundScheduler
 
 from chain.rpc import Settings
@@ -85,7 +90,7 @@ class Watcher:
         self.stopped = threading.Event()
         self._deciding = threading.Lock()
         self._looked: dict[str, float] = {}
-        self._heads: dict[str, int] = {}
+        self._heads: dict[str, str] = {}
         self._troubles: dict[str, str] = {}
         self._pruned = self.now()
         self._owner = f"{socket.gethostname()}/{os.getpid()}/{threading.get_ident()}"
@@ -106,6 +111,9 @@ class Watcher:
             looks = [pool.submit(watch.look, self.now, first=True) for watch in watches]
             for look in looks:
                 look.result()
+        if not any(look.result().reading.venues or look.result().unread for look in looks):
+            where = self.config.source or "configuration"
+            raise ConfigError(where, "no venue is known on these chains, so nothing would be watched")
         for watch in watches:
             self._decide(watch)
 
@@ -140,6 +148,7 @@ class Watcher:
             scheduler.add_job(self.look, "interval", [watch], seconds=self.pace.poll_s, id=f"chain {name}")
         scheduler.add_job(self.deliver, "interval", seconds=self.pace.deliver_s, id="delivery")
         scheduler.add_job(self.mind, "interval", seconds=self.pace.poll_s, id="self-watch")
+        scheduler.add_listener(lambda event: self._troubles.pop(event.job_id, None), EVENT_JOB_EXECUTED)
         scheduler.add_listener(self._troubled, EVENT_JOB_ERROR | EVENT_JOB_MISSED | EVENT_JOB_MAX_INSTANCES)
         return scheduler
 
@@ -198,9 +207,13 @@ class Watcher:
 
     def _has_new_block(self, watch: ChainWatch) -> bool:
         try:
-            head = int(str(watch.rpc.request("eth_blockNumber")), 16)
-        except (ChainUnreadable, ValueError):
+            block = watch.rpc.request("eth_getBlockByNumber", ["latest", False])
+        except ChainUnreadable:
             return True  # the look itself will say what is wrong
+        # By its hash: another branch may be as long.
+        head = str(block.get("hash")) if isinstance(block, dict) else None
+        if head is None:
+            return True
         is_new = self._heads.get(watch.chain.name) != head
         self._heads[watch.chain.name] = head
         return is_new

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from pathlib import Path
 
@@ -17,7 +17,8 @@ from checker.watch.store import WatchStore
 from checker.watch.values import ChannelKey, Entry, Kind, Message
 from checker.watch.watcher import Watcher
 from localnet.aave_v3 import Market
-from tests.faults import FaultProxy, Refuse
+from margin.errors import ConfigError
+from tests.faults import FaultProxy, NodeError, Refuse
 
 WALLETS = ("edge", "comfortable", "liquidatable")
 IMPATIENT = Settings(timeout_s=2.0, total_s=2.0, rounds=1, dead_s=0.0, rest_s=0.0)
@@ -186,6 +187,24 @@ def test_a_liquidation_while_nobody_looked_is_told_by_the_next_run(scene: Scene)
     scene.clock[0] += 3_600
     another_run(scene).once()
     assert Kind.LIQUIDATED in {message.kind for message in scene.channel.taken()}
+
+
+def test_a_liquidation_in_blocks_whose_venue_could_not_be_read_is_told_by_the_next_look(scene: Scene) -> None:
+    scene.watcher.once()
+    scene.channel.taken()
+    scene.market.liquidate("LINK", "USDC", scene.market.cast["liquidatable"])
+    scene.proxy.add(NodeError(-32000, "internal error", times=None, method="eth_call"))
+    assert scene.round() == []
+    scene.proxy.clear()
+    assert Kind.LIQUIDATED in {message.kind for message in scene.round(31)}
+
+
+def test_a_watch_of_nothing_is_refused(scene: Scene) -> None:
+    config = scene.watcher.config
+    bare = replace(config, chains=tuple(replace(chain, venues=()) for chain in config.chains))
+    watcher = Watcher(bare, scene.watcher.store, {}, lambda _: None)
+    with pytest.raises(ConfigError, match="no venue is known"):
+        watcher.once()
 
 
 def test_ground_that_moves_is_told(scene: Scene) -> None:
