@@ -192,13 +192,13 @@ def alerts_test(config: ConfigFile = None) -> int:
 
 
 @alerts.command("list")
-def alerts_list(config: ConfigFile = None) -> int:
+def alerts_list(config: ConfigFile = None, as_json: AsJson = False) -> int:
     """What was sent, what is pending, and who is silent."""
     import time
 
     from checker.watch_command import listing
 
-    _print(listing(config, time.time()))
+    _print(listing(config, time.time(), as_json=as_json))
     return 0
 
 

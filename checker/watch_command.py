@@ -14,6 +14,7 @@ from checker.config import Config, load_config
 from checker.config_types import duration_s
 from checker.store.engine import store_url
 from checker.watch.channels.build import channels_of
+from checker.watch.list_json import to_text
 from checker.watch.memory import Settings
 from checker.watch.outbox_rows import Queued, State
 from checker.watch.sight import name_of, subject_of
@@ -107,12 +108,14 @@ def silence(config_file: Path | None, wallet: str, length: str, now: float) -> s
                    for one in chosen)  # fmt: skip
 
 
-def listing(config_file: Path | None, now: float) -> str:
-    """What was sent, what is pending, and who is silent."""
+def listing(config_file: Path | None, now: float, *, as_json: bool = False) -> str:
+    """What was sent, what is pending, and who is silent. Raises `ConfigError`, `StoreError`."""
     config = load_config(config_file)
     names = {subject_of(wallet): name_of(wallet) for wallet in config.wallets}
     with WatchStore.open(store_url(config)) as store:
         pending, recent, silences = store.pending(), store.recent(), store.silences(now)
+    if as_json:
+        return to_text({one.id: one for one in [*recent, *pending]}.values(), silences, names)
     done = [one for one in recent if one.state is not State.PENDING]
     lines = [_line(one) for one in reversed(done)] + [_line(one) for one in pending]
     lines += [
