@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import TypeVar
 
@@ -16,6 +16,7 @@ from checker.account_view import AccountView
 from checker.bands import Band
 from checker.checking import check
 from checker.config import load_config
+from checker.demo.alert import Look, framed, looks
 from checker.demo.proof import Trial, try_price, try_second
 from checker.demo.world import NEWER, OLDER, World, fetch_packages, raise_world
 from checker.progress import Progress
@@ -63,7 +64,9 @@ def _show(stage: Stage, world: World, place: Path) -> bool:
     good = stage.trials(try_price(market, account))
     market, account = world.markets[OLDER], _account(report, world.venue(OLDER))
     stage.say(f"\nAnd that second? {PROVED} on {account.key.venue}, prices held:", "bold")
-    return stage.trials(try_second(market, account)) and good and report.band is not Band.UNKNOWN
+    good = stage.trials(try_second(market, account)) and good
+    stage.say(f"\nAnd who would tell you? A watch of {PROVED}, by mail to an inbox on this machine:", "bold")
+    return stage.looks(looks(world, PROVED)) and good and report.band is not Band.UNKNOWN
 
 
 def _who_lives(world: World) -> str:
@@ -100,7 +103,7 @@ class Stage:
         self.say(f"{name:9} {done(result)} ({time.monotonic() - begun:.1f} s)")
         return result
 
-    def trials(self, trials: Iterator[Trial]) -> bool:
+    def trials(self, trials: Iterable[Trial | Look]) -> bool:
         """Shows each trial as it is made; whether all ended as foretold."""
         good = True
         for trial in trials:
@@ -108,6 +111,15 @@ class Stage:
             line = Text.assemble((f"  {mark} ", style), f"{trial.where}: {trial.told}")
             self.console.print(line, soft_wrap=True)
             good = good and trial.as_foretold
+        return good
+
+    def looks(self, looks: Iterable[Look]) -> bool:
+        """Shows each look of the watch, and the last mail; whether all ended as foretold."""
+        made = list(looks)
+        good = self.trials(made)
+        for mail in made[-1].mails:
+            self.console.print(framed(mail))
+            self.say(f"  {made[-1].in_time}", "dim")
         return good
 
     def next_steps(self) -> None:

@@ -16,9 +16,10 @@ from pathlib import Path
 import pytest
 
 from checker import check, load_config
-from checker.demo import proof, show
+from checker.demo import alert, proof, show
 from checker.demo.world import World, raise_world
 from tests.checker.conftest import Run
+from tests.mailbox import Mailbox
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -27,11 +28,63 @@ def test_the_demo_shows_and_proves(run: Run) -> None:
     outcome = run("demo")
     assert (outcome.code, outcome.err) == (0, "")
     assert re.search(r"^(\d+) of \1 verdicts equal the protocols' own view$", outcome.out, re.MULTILINE)
-    assert outcome.out.count("✓") == 4
+    assert outcome.out.count("✓") == 6
     assert outcome.out.count("refused: 45 HEALTH_FACTOR_NOT_BELOW_THRESHOLD") == 2
     assert outcome.out.count("goes through") == 2
     assert "crossmargin demo --keep" in outcome.out
     assert "\x1b" not in outcome.out
+
+
+def test_the_mail_says_what_the_check_says(run: Run) -> None:
+    out = run("demo").out
+    checked, mailed = out.split("And who would tell you?")
+    (first, second) = re.findall(r"✓ (.*): a mail arrives, “(.*)”", mailed)
+    assert first == ("first look", "edge: ok → danger")
+    assert second[1] == "edge: danger → liquidatable"
+    # The price it fell to is beyond the one that the check gave, and was not when the check was made.
+    (fallen,) = re.findall(r"WETH falls by 3 % to \$(\S+)", second[0])
+    (edge,) = re.findall(r"✓ WETH at \$(\S+): goes through", checked)
+    assert number(fallen) <= number(edge) < number(fallen) / 0.97
+    mail = re.findall(r"^│ (.*?) *│$", mailed, re.MULTILINE)
+    assert mail[:3] == [
+        "From     crossmargin <watch@localhost>",
+        "To       you@localhost",
+        "Subject  edge: danger → liquidatable",
+    ]
+    said = dict(re.split(r"  +", line, maxsplit=1) for line in mail[3:] if "  " in line)
+    (address,) = set(re.findall(r"edge +(0x\w+)", checked))
+    shown = r"edge  0x.*?equity (\S+) +supplied (\S+) +owed (\S+).*?health (\S+)"
+    (_, supplied, owed, health) = re.findall(shown, checked, re.DOTALL)[0]
+    assert (said["address"], said["debt"]) == (address, owed)
+    assert number(said["collateral"]) == pytest.approx(0.97 * number(supplied), rel=1e-6)
+    assert number(said["lowest health"]) == pytest.approx(0.97 * number(health), abs=1e-4)
+    assert sum("anyone may seize its collateral" in line for line in mail) == 2
+    assert re.search(r"queued \d+ ms after that price, in the inbox \d+ ms later$", mailed, re.MULTILINE)
+
+
+def number(shown: str) -> float:
+    return float(shown.strip("$").replace(",", ""))
+
+
+def test_a_mail_that_does_not_arrive_fails_the_demo(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    full = Mailbox(answers={"DATA": "452 no room"})
+    monkeypatch.setattr(alert, "Inbox", lambda: full)
+    outcome = run("demo")
+    assert outcome.code == show.FAILED
+    assert outcome.out.count("✓") == 4
+    assert outcome.out.count("NOT AS FORETOLD") == 2
+    assert "first look: no mail arrives: the mail server does not take mail now (452)" in outcome.out
+    assert "as it arrived" not in outcome.out
+
+
+def test_a_mail_of_something_else_fails_the_demo(world: World, capsys: pytest.CaptureFixture[str]) -> None:
+    """A wallet that is well at first sight has no mail, and its fall is not the one foretold."""
+    (before, height) = (world.anvil.timestamp(), world.anvil.block_number())
+    assert not show.Stage().looks(alert.looks(world, "comfortable"))
+    out = capsys.readouterr().out
+    assert out.count("NOT AS FORETOLD") == 2
+    assert "no mail arrives: none sent" in out
+    assert (world.anvil.timestamp(), world.anvil.block_number()) == (before, height)
 
 
 @pytest.fixture
@@ -53,7 +106,7 @@ def test_what_is_kept_can_be_checked(kept: str, run: Run) -> None:
         assert b"0x7a69" in answer.read()
     outcome = run("check", "edge", "liquidatable", "--json", "--config", path)
     assert [wallet["band"] for wallet in outcome.json["wallets"]] == ["danger", "liquidatable"]
-    # The proofs were taken back: the figures are still those that were shown.
+    # The proofs and the fall of the price were taken back: the figures are still those that were shown.
     (price,) = set(re.findall(r"✓ WETH at \$([\d,.]+): goes through", kept))
     assert f"WETH ≤ ${price} " in run("check", "edge", "--config", path).out
 
