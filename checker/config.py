@@ -19,6 +19,7 @@ from pydantic import ValidationError
 from pydantic_core import PydanticCustomError
 
 from chain.abi import BadAddress, to_address
+from chain.block import AUTO, max_head_age
 from checker.bands import DEFAULT_BANDS, Bands
 from checker.config_environment import Expanded, Place, expanded
 from checker.config_model import ChainTable, Document, VenueTable
@@ -65,6 +66,10 @@ class Chain:
 
     def __repr__(self) -> str:
         return f"Chain({self.name}, {len(self.urls)} endpoints)"
+
+    def head_age_limit_s(self, chain_id: int) -> int | None:
+        """How old the chain's head may be; None where age says nothing."""
+        return max_head_age(chain_id) if self.max_head_age_s == AUTO else self.max_head_age_s
 
 
 @dataclass(frozen=True, slots=True)

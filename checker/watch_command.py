@@ -51,7 +51,8 @@ def run(options: WatchOptions) -> tuple[str, int]:
 
 def _watcher(config: Config, store: WatchStore, say: Callable[[str], None]) -> Watcher:
     document = config.document
-    channels = {channel.key: channel.sender for channel in channels_of(config)}
+    found = channels_of(config)
+    channels = {channel.key: channel.sender for channel in found}
     repeat_after_s = document.alerts.repeat_after
     patience = Settings() if repeat_after_s is None else Settings(repeat_after_s=float(repeat_after_s))
     interval = document.watch.interval
@@ -66,6 +67,7 @@ def _watcher(config: Config, store: WatchStore, say: Callable[[str], None]) -> W
         patience=patience,
         ping_url=None if ping is None else ping.get_secret_value(),
         signs=Signs(),
+        names={channel.key.key: channel.name for channel in found},
     )
     if document.watch.listen is not None:
         host, port = document.watch.listen

@@ -12,7 +12,7 @@ from statistics import median
 import numpy as np
 
 from chain.answers import Again
-from chain.block import AUTO, max_head_age, pin
+from chain.block import pin
 from chain.endpoint import Endpoint
 from chain.means import Means
 from chain.node import Turn
@@ -165,7 +165,7 @@ def _head(rpc: Rpc, chain: Chain, _: Sequence[Address], health: EndpointHealth) 
     head = pin(rpc, max_head_age_s=None)
     age = int(time.time()) - head.timestamp
     health = replace(health, head=head, head_age_s=age)
-    limit = max_head_age(head.chain_id) if chain.max_head_age_s == AUTO else chain.max_head_age_s
+    limit = chain.head_age_limit_s(head.chain_id)
     if limit is None:
         return health
     if age > limit:

@@ -13,14 +13,12 @@ from chain.rpc import Rpc, Settings
 from checker import words
 from checker.config import Chain, Config
 from checker.doctor.findings import Problem, Status, status_of
+from checker.oracle_age import age_s, is_stale
 from checker.venues import Place, places, refuse_namesakes
 from margin.basics import BlockRef, Unread
 from margin.errors import ConfigError, ReadError, VenueError
 from margin.prices import Feed
 from protocols.base import Venue
-
-STALE_S = 26 * 3600
-"""An answer older than this is suspicious: a feed is written once a day or more often."""
 
 _NAMED = 3
 """Feeds of a doubtful age that are named; the rest are counted."""
@@ -37,7 +35,7 @@ class FeedHealth:
     @property
     def is_stale(self) -> bool:
         """Whether it is suspiciously old, or claims to be younger than the block."""
-        return self.age_s is not None and not 0 <= self.age_s <= STALE_S
+        return is_stale(self.age_s)
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,10 +99,7 @@ def _examine(place: Place, reader: Reader) -> VenueHealth:
         said = f"its contracts' answers do not fit each other: {error}"
         return VenueHealth(place, problems=(Problem(Status.FAIL, said),))
     now = venue.block.timestamp
-    feeds = tuple(
-        FeedHealth(feed, None if feed.updated_at is None else now - feed.updated_at)
-        for feed in venue.feeds.values()
-    )
+    feeds = tuple(FeedHealth(feed, age_s(feed, now)) for feed in venue.feeds.values())
     gaps = [Problem.of(unread, subject) for subject, unread in venue.gaps()]
     return VenueHealth(place, feeds, (*gaps, *_stale(feeds)))
 

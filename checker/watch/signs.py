@@ -26,6 +26,7 @@ class Signs:
         self.seen = gauge("chain_seen_timestamp_seconds", "When a chain was last read.", "chain")
         self.block = gauge("chain_block_number", "The block it was read at.", "chain")
         self.blind = gauge("chain_blind", "1 while a chain cannot be read.", "chain")
+        self.answers = gauge("endpoint_answers", "1 while an endpoint answers.", "chain", "endpoint")
         self.pending = gauge("outbox_pending", "Messages that no channel has taken yet.")
         self.oldest = gauge("outbox_oldest_seconds", "How long the oldest of them has waited.")
         self.rounds = Counter(

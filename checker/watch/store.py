@@ -231,7 +231,7 @@ def _tell(
         round_.tell(channel, subject, said[-1].entry.new)
     for subject, one in seen.items():
         kept = round_.kept[subject]
-        if kept.band is None or subject in round_.silent:
+        if kept.band is None or subject in round_.silent or one.not_to == channel.key:
             continue
         key = (channel.key, subject)
         told = round_.told.get(key)

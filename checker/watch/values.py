@@ -86,6 +86,8 @@ class Observation:
     sentences: tuple[str, ...] = ()
     facts: tuple[Fact, ...] = ()
     blocks: tuple[BlockFact, ...] = ()
+    not_to: str | None = None
+    """The key of a channel that is not told of it: what does not work is that channel itself."""
 
 
 @dataclass(frozen=True, slots=True)

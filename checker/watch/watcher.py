@@ -22,17 +22,22 @@ from apscheduler.events import (
 from apscheduler.schedulers.background import BackgroundScheduler
 
 from chain.rpc import Settings
+from checker import words
 from checker.bands import EXIT_CODE, worst
 from checker.config import Config
+from checker.watch import own
+from checker.watch.chain_watch import ChainWatch
+from checker.watch.last_word import LastWord
+from checker.watch.memory import WATCH, Happening
 from checker.watch.memory import Settings as Patience
 from checker.watch.outbox import deliver_due
-from checker.watch.rounds import ChainWatch, Rounds
+from checker.watch.rounds import Rounds
 from checker.watch.sending import Sender
 from checker.watch.signs import Signs, Window
 from checker.watch.store import WatchStore
-from checker.watch.values import ChannelKey
+from checker.watch.values import ChannelKey, Kind, Observation
 from margin.basics import Unread
-from margin.errors import ChainUnreadable, ConfigError, CrossmarginError
+from margin.errors import ChainUnreadable, ConfigError, CrossmarginError, StoreError
 
 POLL_S = 4.0
 """How often a chain is asked whether it has a new block."""
@@ -41,8 +46,8 @@ INTERVAL_S = 30.0
 NODE_PATIENCE = Settings(timeout_s=8.0, total_s=20.0, rounds=3)
 BLIND_AFTER_S = 45.0
 """A chain whose last good reading is older can not be seen, whatever its job is waiting for."""
-STUCK_AFTER_S = 900.0
-"""Messages that wait for longer are a trouble of their own."""
+STOOD_STILL_S = 180.0
+"""A watch that did nothing for so long says so: the machine slept, or its clock was set."""
 KEPT_S = 90 * 86_400.0
 """How long history and ended messages are kept."""
 PRUNE_EVERY_S = 3_600.0
@@ -76,6 +81,8 @@ class Watcher:
     now: Callable[[], float] = time.time
     signs: Signs = field(default_factory=Signs)
     window: Window | None = None
+    names: Mapping[str, str] = field(default_factory=dict)
+    """What channels are called, by their keys; a key without a name is its own."""
 
     def __post_init__(self) -> None:
         if not self.config.wallets:
@@ -91,8 +98,11 @@ class Watcher:
         self._deciding = threading.Lock()
         self._looked: dict[str, float] = {}
         self._heads: dict[str, str] = {}
+        self._jobs: tuple[str, ...] = ()
         self._troubles: dict[str, str] = {}
         self._pruned = self.now()
+        self._minded: float | None = None
+        self._last_word = LastWord(self.store, self.channels, self.now)
         self._owner = f"{socket.gethostname()}/{os.getpid()}/{threading.get_ident()}"
 
     # Once
@@ -100,6 +110,10 @@ class Watcher:
     def once(self) -> int:
         """One round of every chain and one delivery of what is due; the exit code of `check`."""
         self.begin()
+        self._wait_for_sight()
+        for watch in self.rounds.chains.values():
+            watch.compare(self.now())
+        self.rounds.again(self._own(self.now()))
         self.deliver()
         return EXIT_CODE[worst(self.rounds.bands())]
 
@@ -142,12 +156,16 @@ class Watcher:
     def _scheduler(self) -> BackgroundScheduler:
         # Late runs are made up for once, never dropped in silence; no job runs beside itself.
         defaults = {"misfire_grace_time": None, "coalesce": True, "max_instances": 1}
-        workers = {"default": {"type": "threadpool", "max_workers": len(self.rounds.chains) + 3}}
+        workers = {"default": {"type": "threadpool", "max_workers": 2 * len(self.rounds.chains) + 3}}
         scheduler = BackgroundScheduler(job_defaults=defaults, executors=workers, timezone="UTC")
         for name, watch in self.rounds.chains.items():
             scheduler.add_job(self.look, "interval", [watch], seconds=self.pace.poll_s, id=f"chain {name}")
+            scheduler.add_job(
+                self.compare, "interval", [watch], seconds=self.pace.interval_s, id=f"endpoints {name}"
+            )
         scheduler.add_job(self.deliver, "interval", seconds=self.pace.deliver_s, id="delivery")
         scheduler.add_job(self.mind, "interval", seconds=self.pace.poll_s, id="self-watch")
+        self._jobs = tuple(job.id for job in scheduler.get_jobs())
         scheduler.add_listener(lambda event: self._troubles.pop(event.job_id, None), EVENT_JOB_EXECUTED)
         scheduler.add_listener(self._troubled, EVENT_JOB_ERROR | EVENT_JOB_MISSED | EVENT_JOB_MAX_INSTANCES)
         return scheduler
@@ -174,11 +192,26 @@ class Watcher:
             self.signs.sent.labels(outcome).inc(len(getattr(report, outcome)))
         return len(report.sent)
 
+    def compare(self, watch: ChainWatch) -> None:
+        """Asks each endpoint of a chain for a block that the others have shown."""
+        watch.compare(self.now())
+        for label, answers in watch.endpoints.answering().items():
+            self.signs.answers.labels(watch.chain.name, label).set(answers)
+
     def mind(self) -> None:
-        """Looks after the watch itself: chains that nobody has read, messages that no one takes."""
+        """Looks after the watch itself: what cannot be read, written, delivered, or done in time."""
         now = self.now()
-        with self._deciding:
-            self.rounds.again()
+        stood = self._stood_still(now)
+        if not stood:
+            self._minded = now
+        try:
+            with self._deciding:
+                self.rounds.again(self._own(now), stood)
+            self._last_word.well()
+        except StoreError as error:
+            self._last_word.failing(error)
+            raise
+        self._minded = now
         if now - self._pruned >= PRUNE_EVERY_S or now < self._pruned:
             self.store.prune(now - KEPT_S)
             self._pruned = now
@@ -200,10 +233,36 @@ class Watcher:
             for venue in sight.reading.venues:
                 if isinstance(venue.book, Unread):
                     return f"cannot read {venue.place.id}: {venue.book}"
-        stuck = self.store.stuck(now - STUCK_AFTER_S)
+        stuck = self.store.stuck(now - own.STUCK_AFTER_S)
         if stuck:
-            return f"{len(stuck)} messages wait for longer than {STUCK_AFTER_S / 60:.0f} minutes"
+            return f"{len(stuck)} messages wait for longer than {own.STUCK_AFTER_S / 60:.0f} minutes"
         return next(iter(self._troubles.values()), None)
+
+    def _own(self, now: float) -> list[Observation]:
+        jobs = [own.job_of(job, self._troubles.get(job)) for job in self._jobs]
+        names = {key.key: self.names.get(key.key, key.key) for key in self.channels}
+        return [*jobs, *own.deliveries(self.store.pending(), names, now)]
+
+    def _stood_still(self, now: float) -> list[Happening]:
+        """Whether this watch did nothing since it did so last, by its clock."""
+        if self._minded is None or abs(now - self._minded) < STOOD_STILL_S:
+            return []
+        spans = f"from {words.moment(int(self._minded))} to {words.moment(int(now))}"
+        sentence = f"it did nothing {spans}: the machine slept, or its clock was set"
+        key = f"{self._owner}/{self._minded:.3f}"
+        return [Happening(key, f"{WATCH}/time", "the watch", Kind.WATCH, (sentence,))]
+
+    def _wait_for_sight(self) -> None:
+        """Looks again for the time of grace at what cannot be read, so that this run can say so."""
+        end = time.monotonic() + self.patience.grace_s
+        while (blind := self._blind()) and time.monotonic() < end:
+            self.stopped.wait(min(self.pace.poll_s, max(0.0, end - time.monotonic())))
+            for watch in blind:
+                watch.look(self.now, first=False)
+                self._decide(watch)
+
+    def _blind(self) -> list[ChainWatch]:
+        return [one for one in self.rounds.chains.values() if one.sight is None or not one.sight.whole]
 
     def _has_new_block(self, watch: ChainWatch) -> bool:
         try:

@@ -370,7 +370,7 @@ class Campaign:
         self.disk.kill_after = None
         if self.watcher is not None:
             for watch in self.watcher.rounds.chains.values():
-                watch.rpc.close()
+                watch.close()
         if self.store is not None:
             self.store.close()
         self.watcher = self.store = None
