@@ -88,11 +88,12 @@ def test_a_mail_that_does_not_arrive_fails_the_demo(run: Run, monkeypatch: pytes
 
 
 def test_a_mail_of_something_else_fails_the_demo(world: World, capsys: pytest.CaptureFixture[str]) -> None:
-    """A wallet that is well at first sight has no mail, and its fall is not the one foretold."""
+    """A wallet that is worse at first sight than foretold has another mail, and falls no further."""
     (before, height) = (world.anvil.timestamp(), world.anvil.block_number())
-    assert not show.Stage().looks(alert.looks(world, "comfortable"))
+    assert not show.Stage().looks(alert.looks(world, "liquidatable"))
     out = capsys.readouterr().out
     assert out.count("NOT AS FORETOLD") == 2
+    assert "first look: a mail arrives, “liquidatable: ok → liquidatable”" in out
     assert "no mail arrives: none sent" in out
     assert (world.anvil.timestamp(), world.anvil.block_number()) == (before, height)
 
