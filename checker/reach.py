@@ -21,6 +21,21 @@ def shocked(venue: Judge[Any], shocks_wad: Mapping[str, int]) -> Prices:
     return Prices({key: feed.shocked_raw(shocks_wad) for key, feed in venue.feeds.items()})
 
 
+class Moves:
+    """All feeds of a venue after a move of one factor, worked out once a move for all its accounts."""
+
+    def __init__(self, venue: Judge[Any]) -> None:
+        self._venue = venue
+        self._known: dict[tuple[str, int], Prices] = {}
+
+    def __call__(self, factor: str, shock_wad: int) -> Prices:
+        """The prices after this move."""
+        found = self._known.get((factor, shock_wad))
+        if found is None:
+            found = self._known[factor, shock_wad] = shocked(self._venue, {factor: shock_wad})
+        return found
+
+
 def shocks_wad(drop: Decimal) -> tuple[int, int]:
     """A factor's move down and up by so much; it never loses quite everything."""
     size = int(drop * WAD)
@@ -38,14 +53,20 @@ def factors_of(venue: Judge[Any], account: Any) -> list[str]:
     return list(found)
 
 
-def within_drop(venue: Judge[Any], account: Any, drop: Decimal, factors: Iterable[str] | None = None) -> bool:
+def within_drop(
+    venue: Judge[Any],
+    account: Any,
+    drop: Decimal,
+    factors: Iterable[str] | None = None,
+    moves: Moves | None = None,
+) -> bool:
     """Whether some factor's move of at most `drop`, up or down, liquidates an account that is safe now.
 
-    `factors`: only these. Raises `Undecided` where an exact search gave up.
+    `factors`: only these; `moves`: the venue's own. Raises `Undecided` where an exact search gave up.
     """
-    form = venue.linear(account)
+    form, moves = venue.linear(account), moves or Moves(venue)
     return any(
-        reached(venue, account, form, factor, shocked(venue, {factor: shock}), drop)
+        reached(venue, account, form, factor, moves(factor, shock), drop)
         for factor in (factors_of(venue, account) if factors is None else factors)
         for shock in shocks_wad(drop)
     )

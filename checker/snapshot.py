@@ -178,7 +178,7 @@ def _read_venue(
         book = _opened_and_read(place, reader, owners)
         if isinstance(book, VenueError):
             return _second_opinion(place, reader, owners, book)
-        if not reader.proven and _disagrees(book):
+        if not reader.proven and disagrees(book):
             # Two answers may have come under each other's name: our figures and the protocol's own
             # are believed to differ when they do so twice.
             again = _opened_and_read(place, reader, owners)
@@ -227,7 +227,7 @@ def _doubted(error: VenueError) -> Unread:
     return Unread(Reason.MALFORMED, f"{error.problem}; asked once more, the node told something else")
 
 
-def _disagrees(book: Book[Any]) -> bool:
+def disagrees(book: Book[Any]) -> bool:
     """Whether our figures and the protocol's own view differ anywhere."""
     return any(
         book.venue.audit(account).agrees is False

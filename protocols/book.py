@@ -161,6 +161,13 @@ class Tracked(Venue[A], Protocol[A]):
     def with_modes(self, reader: Reader, cells: Cells) -> Self:
         """The venue with whatever the accounts need that is shared by some of them (e-modes)."""
 
+    def carry(self, reader: Reader, accounts: Sequence[A]) -> tuple[Self, list[A | Failed]]:
+        """Accounts of an earlier block that no event since has touched, as they are at this venue's block.
+
+        Without the protocol's own view, which was of then. The venue comes back with whatever the
+        accounts need that is shared by some of them (e-modes).
+        """
+
     def screen(self, cells: Cells) -> Screen:
         """The cells in floats; one entry a cell, in the same order."""
 

@@ -65,8 +65,9 @@ def measure(stage: Stage) -> Iterator[Row]:
             ratio=Ratio.of([BLOCK_S / each for each in times]),
             figures=f"{1e3 * statistics.median(times):,.0f} ms a block{more}; {requests} requests in all",
             meaning=(
-                "Every wallet read again and compared with the pool's own view, judged, compared with what "
-                "was remembered, and what each channel is to be told written in one transaction."
+                "Prices and the clock read, every wallet judged with them, those that are not well or were "
+                "touched read again beside the pool's own view; all compared with what was remembered, and "
+                "what each channel is to be told written in one transaction."
             ),
         )
 

@@ -8,13 +8,15 @@ from typing import Any, cast
 
 from chain.logs import Log, Mark, hashes_at, scan_logs
 from chain.rpc import Rpc, Settings
+from checker.bands import Band
 from checker.config import Chain, Config
-from checker.snapshot import nothing_of, read_chain
+from checker.snapshot import nothing_of
 from checker.watch import own
 from checker.watch.endpoints import Endpoints
+from checker.watch.following import Following
 from checker.watch.ground import ground_moved, kept
 from checker.watch.memory import Happening
-from checker.watch.sight import Sight, seen
+from checker.watch.sight import Sight, seen, subject_of
 from checker.watch.telling import liquidation_told
 from checker.watch.values import BlockFact, Kind, Observation
 from margin.basics import Address, BlockRef, Reason, Unread
@@ -50,6 +52,7 @@ class ChainWatch:
     def __post_init__(self) -> None:
         self.rpc = Rpc.open(self.chain.name, self.chain.urls, self.chain.chain_id, self.patience)
         self.endpoints = Endpoints(self.chain.name, self.chain.urls)
+        self.following = Following(self.rpc, self.chain, self.config, _owners(self.config))
 
     @property
     def subject(self) -> str:
@@ -76,17 +79,34 @@ class ChainWatch:
         Raises `ConfigError` where the configuration is wrong, but only at the `first` look: later it is
         the node that has changed.
         """
-        owners = _owners(self.config)
         try:
-            reading = read_chain(self.rpc, self.chain, self.config, owners, "latest", lambda _: None)
+            self.sight = self._read(now)
         except ConfigError as error:
             if first:
                 raise
             unread = Unread(Reason.UNSUPPORTED, error.problem)
-            reading = nothing_of(self.chain, self.config, unread)
-        self.sight = seen(self.config, reading, now())
-        self.doubts = [*own.verdicts_of(self.sight), *own.oracles_of(self.chain, self.sight)]
+            self.sight = seen(self.config, nothing_of(self.chain, self.config, unread), now())
+        self.doubts = [*own.figures_of(self.sight), *own.oracles_of(self.chain, self.sight)]
         return self.sight
+
+    def _read(self, now: Callable[[], float]) -> Sight:
+        """What is told of a wallet was read at the block itself, beside the protocols' own views."""
+        bad = set() if self.sight is None else self._unwell(self.sight)
+        reading = self.following.read(now(), bad)
+        sight = seen(self.config, reading, now())
+        fallen = self._unwell(sight) - bad if sight.whole else set()
+        if not fallen:
+            return sight
+        return seen(self.config, self.following.confirmed(reading, fallen), now())
+
+    def _unwell(self, sight: Sight) -> set[Address]:
+        """The owners of wallets that are not ok, or would not be if they had stood worse before."""
+        return {
+            address
+            for wallet in self.config.wallets
+            if max(sight.parts[subject_of(wallet)].band, sight.parts[subject_of(wallet)].relaxed) > Band.OK
+            for address in wallet.addresses
+        }
 
     def replaced(self) -> frozenset[str]:
         """The hash of the last block that was decided from, where a reorganisation replaced it."""
@@ -129,6 +149,9 @@ class ChainWatch:
         _, number, hash_, _ = self.last
         wanted = venue.watched()
         after: Mark | None = Mark(number, hash_)
+        read = self.following.logs.get(venue.id)
+        if read is not None and read[:2] == (after, Mark(block.number, block.hash)):
+            return read[2]
         if block.number - number > MOST_BLOCKS:
             number, after = block.number - MOST_BLOCKS, None
         elif hashes_at(self.rpc, [number]) != [hash_]:

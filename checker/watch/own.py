@@ -71,26 +71,27 @@ def endpoints_of(chain: str, problems: Sequence[str]) -> Observation:
     return unwell(subject, name, *problems)
 
 
-def verdicts_of(sight: Sight) -> list[Observation]:
+def figures_of(sight: Sight) -> list[Observation]:
     """Whether our figures are the protocols' own, by venue, for every account that is watched."""
-    found = []
-    differing: dict[str, list[str]] = {}
-    for venue, account in sight.held.values():
-        those = differing.setdefault(venue.id, [])
-        if not isinstance(account, Failed) and (audit := venue.audit(account)).agrees is False:
-            said = ", ".join(f"{name} {figure}" for name, figure in audit.reported.items())
-            health_wad = venue.verdict(account).health_factor_wad
-            health = "none" if health_wad is None else words.health(health_wad)
-            those.append(f"{venue.key(account).account}: the protocol says {said}; computed: health {health}")
-    for venue_id, those in differing.items():
-        subject, name = f"{WATCH}{venue_id}/figures", f"the figures of {venue_id}"
-        if not those:
-            found.append(well(subject, name, "they are the protocol's own again"))
-            continue
-        more = [f"and {len(those) - _NAMED} more accounts"] if len(those) > _NAMED else []
-        what = "figures computed here differ from the protocol's own; the worse of both counts"
-        found.append(unwell(subject, name, what, *those[:_NAMED], *more))
-    return found
+    differing: dict[str, list[str]] = {
+        one.place.id: [] for one in sight.reading.venues if not isinstance(one.book, Unread)
+    }
+    for venue, account in sight.differing:
+        said = ", ".join(f"{name} {figure}" for name, figure in venue.audit(account).reported.items())
+        health_wad = venue.verdict(account).health_factor_wad
+        health = "none" if health_wad is None else words.health(health_wad)
+        name = venue.key(account).account
+        differing[venue.id].append(f"{name}: the protocol says {said}; computed: health {health}")
+    return [_figures(venue_id, those) for venue_id, those in differing.items()]
+
+
+def _figures(venue_id: str, differing: Sequence[str]) -> Observation:
+    subject, name = f"{WATCH}{venue_id}/figures", f"the figures of {venue_id}"
+    if not differing:
+        return well(subject, name, "they are the protocol's own again")
+    more = [f"and {len(differing) - _NAMED} more accounts"] if len(differing) > _NAMED else []
+    what = "figures computed here differ from the protocol's own; the worse of both counts"
+    return unwell(subject, name, what, *differing[:_NAMED], *more)
 
 
 def oracles_of(chain: Chain, sight: Sight) -> list[Observation]:

@@ -9,6 +9,7 @@ from typing import Any
 from checker.bands import Band, worst
 from checker.config import Config, Wallet
 from checker.glance import Glance, glance
+from checker.reach import Moves
 from checker.snapshot import ChainReading
 from checker.watch.telling import Held, foreign
 from checker.watch.values import BlockFact
@@ -37,6 +38,8 @@ class Sight:
     """By wallet."""
     held: Mapping[str, Held] = field(repr=False)
     """The accounts as they were read, by venue and account."""
+    differing: tuple[Held, ...] = ()
+    """Those of them whose figures are not the protocol's own."""
 
     @property
     def block(self) -> BlockFact | None:
@@ -68,11 +71,21 @@ def name_of(wallet: Wallet) -> str:
 def seen(config: Config, reading: ChainReading, at: float) -> Sight:
     """Every wallet on a chain that was read just now."""
     held: dict[str, Held] = {}
-    parts = {subject_of(wallet): _part(wallet, reading, held) for wallet in config.wallets}
-    return Sight(reading, at, parts, held)
+    differing: list[Held] = []
+    moves = {
+        one.place.id: Moves(one.book.venue) for one in reading.venues if not isinstance(one.book, Unread)
+    }
+    parts = {subject_of(wallet): _part(wallet, reading, held, moves, differing) for wallet in config.wallets}
+    return Sight(reading, at, parts, held, tuple(differing))
 
 
-def _part(wallet: Wallet, reading: ChainReading, held: dict[str, Held]) -> Part:
+def _part(
+    wallet: Wallet,
+    reading: ChainReading,
+    held: dict[str, Held],
+    moves: Mapping[str, Moves],
+    differing: list[Held],
+) -> Part:
     glances: list[Glance] = []
     why: list[str] = []
     if reading.unread is not None and not reading.venues:
@@ -84,9 +97,11 @@ def _part(wallet: Wallet, reading: ChainReading, held: dict[str, Held]) -> Part:
             continue
         for address in wallet.addresses:
             for account in book.accounts[address]:
-                found = glance(book.venue, account, wallet.bands)
+                found = glance(book.venue, account, wallet.bands, moves[venue.place.id])
                 glances.append(found)
                 held[f"{found.key.venue} {found.key.account}"] = book.venue, account
+                if found.agrees is False:
+                    differing.append((book.venue, account))
                 why += [
                     f"cannot judge {found.key.account} on {venue.place.id}: {one}" for one in found.unread
                 ]

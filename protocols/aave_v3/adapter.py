@@ -178,6 +178,19 @@ class AaveVenue(Market):
         market, broken = read_emodes(self, reader, sorted(wanted), quotes)
         return replace(market, broken_modes=broken)
 
+    def carry(
+        self, reader: Reader, accounts: Sequence[AaveAccount]
+    ) -> tuple[AaveVenue, list[AaveAccount | Failed]]:
+        """The accounts without the pool's view, and the e-modes they are in, those not known yet read now."""
+        wanted = {account.emode for account in accounts} - {0} - set(self.emodes)
+        quotes = Quotes(reader, self.oracle, self.config, self.feeds)
+        venue, broken = read_emodes(self, reader, sorted(wanted), quotes)
+        carried: list[AaveAccount | Failed] = []
+        for account in accounts:
+            why = unjudgeable(venue, account, broken)
+            carried.append(replace(account, reported=None) if why is None else Failed(account.key, why))
+        return venue, carried
+
     def with_views(self, reader: Reader, accounts: Sequence[AaveAccount]) -> list[AaveAccount | Failed]:
         """The accounts with `getUserAccountData` beside them."""
         return read_reported(self, reader, accounts)

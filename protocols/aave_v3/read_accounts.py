@@ -187,7 +187,7 @@ def unjudgeable(market: Market, account: AaveAccount, broken: Mapping[int, Unrea
 
 
 def read_emodes(market: M, reader: Reader, ids: Sequence[int], quotes: Quotes) -> tuple[M, dict[int, Unread]]:
-    """The e-modes with these ids, and those that could not be read."""
+    """The market with the e-modes of these ids beside those it knows, and those that could not be read."""
     if not ids:
         return market, {}
     functions = (
@@ -211,7 +211,8 @@ def read_emodes(market: M, reader: Reader, ids: Sequence[int], quotes: Quotes) -
             (ltv_bps, threshold_bps, bonus_bps, raw_source, label) = answers[0][0]
             source, bitmap = raw_source, 0
         emodes[id_] = EMode(id_, _short(label), threshold_bps, bonus_bps, bitmap, source, None, ltv_bps)
-    return with_mode_prices(replace(market, emodes=emodes), quotes), broken
+    known = {id_: mode for id_, mode in market.emodes.items() if id_ not in broken}
+    return with_mode_prices(replace(market, emodes={**known, **emodes}), quotes), broken
 
 
 def _short(label: str) -> str:
