@@ -2,100 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from itertools import pairwise
-from pathlib import Path
 
 import pytest
 
-from chain.rpc import Settings
 from checker.bands import Band
-from checker.config import load_config
-from checker.demo.world import World
-from checker.watch.store import WatchStore
-from checker.watch.values import ChannelKey, Entry, Kind, Message
+from checker.watch.values import Kind
 from checker.watch.watcher import Watcher
-from localnet.aave_v3 import Market
 from margin.errors import ConfigError
-from tests.faults import FaultProxy, NodeError, Refuse
-
-WALLETS = ("edge", "comfortable", "liquidatable")
-IMPATIENT = Settings(timeout_s=2.0, total_s=2.0, rounds=1, dead_s=0.0, rest_s=0.0)
-
-
-@dataclass
-class Taken:
-    """A channel that takes everything, and shows it."""
-
-    messages: list[Message] = field(default_factory=list)
-
-    def send(self, message: Message, message_id: str) -> None:
-        assert message_id
-        self.messages.append(message)
-
-    def taken(self) -> list[Message]:
-        found, self.messages = self.messages, []
-        return found
-
-
-@dataclass
-class Scene:
-    """A watch of three wallets on the v3.2 market, on a clock of its own."""
-
-    world: World
-    market: Market
-    proxy: FaultProxy
-    watcher: Watcher
-    channel: Taken
-    clock: list[float]
-
-    def round(self, seconds: float = 5.0) -> list[Message]:
-        """Time passes, the chain is looked at, and what is due is delivered."""
-        self.clock[0] += seconds
-        (watch,) = self.watcher.rounds.chains.values()
-        self.watcher.look(watch)
-        self.watcher.mind()
-        self.watcher.deliver()
-        return self.channel.taken()
-
-    def move(self, symbol: str, share: float) -> None:
-        feed = self.market.feed(symbol)
-        self.market.set_price(symbol, int(int(feed.call("latestAnswer")) * share))
-
-
-@pytest.fixture
-def scene(world: World, proxy: FaultProxy, tmp_path: Path) -> Iterator[Scene]:
-    market = world.markets["3.2"]
-    lines = [f'[chains.local]\nrpc = ["{proxy.url}"]\nchain_id = 31337\n\n[[venues]]\nchain = "local"']
-    lines.append(f'protocol = "aave-v3"\npool_addresses_provider = "{market.addresses_provider.address}"\n')
-    lines += [f'[[wallets]]\nlabel = "{name}"\naddresses = ["{market.cast[name]}"]\n' for name in WALLETS]
-    (tmp_path / "watch.toml").write_text("\n".join(lines))
-    config = load_config(tmp_path / "watch.toml")
-    channel, clock = Taken(), [1_800_000_000.0]
-    with WatchStore.open(f"sqlite:///{tmp_path / 'watch.db'}") as store:
-        watcher = Watcher(
-            config,
-            store,
-            {ChannelKey("taken", Band.WARNING): channel},
-            lambda _: None,
-            node_patience=IMPATIENT,
-            now=lambda: clock[0],
-        )
-        yield Scene(world, market, proxy, watcher, channel, clock)
-
-
-def changes(messages: list[Message]) -> list[tuple[Kind, str, str, str]]:
-    return [
-        (message.kind, entry.name, entry.old.word, entry.new.word)
-        for message in messages
-        for entry in message.entries
-    ]
-
-
-def entry(messages: list[Message], name: str) -> Entry:
-    (found,) = [one for message in messages for one in message.entries if one.name == name]
-    return found
+from tests.checker.watch.scene import IMPATIENT, WALLETS, Scene, changes, entry
+from tests.faults import NodeError, Refuse
 
 
 def test_what_is_bad_at_first_sight_is_told_once(scene: Scene) -> None:
