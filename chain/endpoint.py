@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import ipaddress
+import json
 import logging
 import re
 import threading
-from base64 import b64encode
+from base64 import b64encode, urlsafe_b64encode
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from urllib.parse import unquote, urlsplit
+from functools import lru_cache
+from urllib.parse import quote, quote_plus, unquote, urlsplit
 
 from margin.errors import ConfigError
 
@@ -55,16 +57,34 @@ class Endpoint:
 
     @property
     def secrets(self) -> tuple[str, ...]:
-        """Every part of the URL that might be a key, as written, unescaped and as sent in a header."""
-        parts = urlsplit(self.url)
-        pieces = {parts.username or "", parts.password or "", *parts.path.split("/"), parts.path.strip("/")}
-        pieces |= {parts.query, *re.split(r"[&=]", parts.query), parts.fragment}
-        plain = pieces | {unquote(piece) for piece in pieces}
-        if parts.username or parts.password:
-            pair = ":".join(unquote(piece or "") for piece in (parts.username, parts.password))
-            # What the Authorization header holds: a node may send back what it was asked with.
-            plain |= {b64encode(pair.encode(coding, "replace")).decode() for coding in ("latin1", "utf-8")}
-        return tuple(sorted((p for p in plain if len(p) >= _SHORTEST_SECRET), key=len, reverse=True))
+        """Every part of the URL that might be a key, in each way it may be written; the longest first."""
+        return _secrets_of(self.url)
+
+
+@lru_cache(maxsize=256)
+def _secrets_of(url: str) -> tuple[str, ...]:
+    parts = urlsplit(url)
+    pieces = {parts.username or "", parts.password or "", *parts.path.split("/"), parts.path.strip("/")}
+    pieces |= {parts.query, *re.split(r"[&=]", parts.query), parts.fragment}
+    if parts.username or parts.password:
+        # What the Authorization header holds: a node may send back what it was asked with.
+        pieces.add(f"{parts.username or ''}:{parts.password or ''}")
+    keys = {form for piece in pieces if len(piece) >= _SHORTEST_SECRET for form in written(piece)}
+    return tuple(sorted((key for key in keys if len(key) >= _SHORTEST_SECRET), key=len, reverse=True))
+
+
+def written(piece: str) -> set[str]:
+    """A part of a URL as it may be written by others: unescaped, escaped anew, quoted, or in a header."""
+    plain = unquote(piece)
+    escaped = {quote(plain), quote(plain, safe=""), quote_plus(plain)} - {plain}
+    found = {piece, plain, *escaped, *(one.lower() for one in escaped)}
+    found |= {json.dumps(plain)[1:-1], repr(plain)[1:-1], ascii(plain)[1:-1]}
+    for raw in {plain.encode(coding, "replace") for coding in ("utf-8", "latin1")}:
+        found |= {
+            repr(raw)[2:-1],
+            *(code(raw).decode().rstrip("=") for code in (b64encode, urlsafe_b64encode)),
+        }
+    return found
 
 
 def endpoints_of(chain: str, urls: Sequence[str]) -> tuple[Endpoint, ...]:

@@ -10,6 +10,8 @@ from __future__ import annotations
 
 import os
 import sys
+import threading
+from types import TracebackType
 
 BAD_USAGE = 3
 INTERRUPTED = 130
@@ -17,11 +19,16 @@ INTERRUPTED = 130
 
 def main() -> None:
     """Runs the command line and exits with the command's code."""
+    threading.excepthook = lambda bug: _print_bug(bug.exc_type, bug.exc_value, bug.exc_traceback)
+    sys.unraisablehook = lambda bug: _print_bug(bug.exc_type, bug.exc_value, bug.exc_traceback)
     try:
         code = run_command(sys.argv[1:])
     except KeyboardInterrupt:
         code = INTERRUPTED
         _complain("interrupted")
+    except Exception:
+        sys.excepthook = _print_bug  # only now: the CLI library puts its own way of printing there
+        raise
     if code == INTERRUPTED:
         # Worker threads may still wait for a node that is silent; nothing of theirs is worth waiting for.
         os._exit(code)
@@ -57,6 +64,12 @@ def run_command(arguments: list[str]) -> int:
     if code == INTERRUPTED:
         _complain("interrupted")
     return int(code or 0)
+
+
+def _print_bug(kind: type[BaseException], error: BaseException | None, trace: TracebackType | None) -> None:
+    from checker.secrecy import print_traceback
+
+    print_traceback(kind, error, trace)
 
 
 def _complain(problem: str) -> None:

@@ -24,6 +24,7 @@ from checker.bands import DEFAULT_BANDS, Bands
 from checker.config_environment import Expanded, Place, expanded
 from checker.config_model import ChainTable, Document, VenueTable
 from checker.config_types import LOOKS_LIKE_ADDRESS, REPEATS_VALUE, address
+from checker.secrecy import keep_secret
 from margin.basics import Address
 from margin.errors import ConfigError
 from protocols.registry import adapters
@@ -143,6 +144,7 @@ def load_config(
         raise _first_problem(error, given, source, rpc) from None
     for place, name in given.missing.items():
         raise _problem(place, _not_set(name), source, rpc)
+    keep_secret(document)
     return _config(document, given, source)
 
 

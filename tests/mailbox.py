@@ -36,6 +36,8 @@ class Mailbox:
     """Encryption is asked for in the open; otherwise, with `tls`, it is there from the first byte."""
     login: bool = False
     mails: list[Delivered] = field(default_factory=list)
+    refuses_login: str = ""
+    """Said to every login in place of looking at it."""
     answers: dict[str, str] = field(default_factory=dict)
     """What is said to MAIL, DATA, or RCPT of one address, in place of 250."""
 
@@ -47,7 +49,7 @@ class Mailbox:
             ssl_context=self.tls if self.tls and not self.starttls else None,
             tls_context=self.tls if self.starttls else None,
             require_starttls=self.starttls,
-            authenticator=_authenticate if self.login else None,
+            authenticator=self._authenticate if self.login else None,
             auth_required=self.login,
             auth_require_tls=self.starttls,
         )
@@ -88,6 +90,17 @@ class Mailbox:
             self.mails.append(Delivered(envelope.mail_from, tuple(envelope.rcpt_tos), mail, encrypted))
         return answer
 
+    def _authenticate(
+        self, server: Any, session: Any, envelope: Any, mechanism: str, data: Any
+    ) -> AuthResult:
+        if self.refuses_login:
+            return AuthResult(success=False, handled=False, message=self.refuses_login)
+        right = isinstance(data, LoginPassword) and (data.login, data.password) == (
+            USER.encode(),
+            PASSWORD.encode(),
+        )
+        return AuthResult(success=right, handled=False)  # the server says 535 by itself
+
 
 class _Controller(Controller):
     """On whatever port is free."""
@@ -95,11 +108,3 @@ class _Controller(Controller):
     def _trigger_server(self) -> None:
         self.port = self.server.sockets[0].getsockname()[1]  # type: ignore[union-attr]
         super()._trigger_server()  # type: ignore[no-untyped-call]
-
-
-def _authenticate(server: Any, session: Any, envelope: Any, mechanism: str, data: Any) -> AuthResult:
-    right = isinstance(data, LoginPassword) and (data.login, data.password) == (
-        USER.encode(),
-        PASSWORD.encode(),
-    )
-    return AuthResult(success=right, handled=False)  # the server says 535 by itself

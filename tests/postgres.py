@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 import psycopg
+from psycopg import sql
 
 DEBIAN = Path("/usr/lib/postgresql")
 """Debian keeps the programs out of the path, a directory for each version."""
@@ -45,6 +46,30 @@ class Server:
             connection.execute(f"CREATE SCHEMA {name}".encode())
         options = f"host={self.socket}&options=-csearch_path%3D{name}"
         return f"postgresql+psycopg://{USER}@/postgres?{options}"
+
+    def new_login(self, user: str, password: str, *schemas: str) -> None:
+        """Somebody who is asked for a password, and has these schemas."""
+        rules = self.socket / "data" / "pg_hba.conf"
+        rules.write_text(f'local all "{user}" scram-sha-256\n{rules.read_text()}')
+        name, secret = sql.Identifier(user), sql.Literal(password)
+        self._do(sql.SQL("CREATE ROLE {} LOGIN PASSWORD {}").format(name, secret))
+        for schema in schemas:
+            self._do(sql.SQL("CREATE SCHEMA {} AUTHORIZATION {}").format(sql.Identifier(schema), name))
+        self._do(sql.SQL("SELECT pg_reload_conf()"))
+
+    def refuse(self, user: str) -> None:
+        """From now on he cannot log in, and whoever is him is thrown out."""
+        self._do(sql.SQL("ALTER ROLE {} NOLOGIN").format(sql.Identifier(user)))
+        ends = sql.SQL("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = {}")
+        self._do(ends.format(sql.Literal(user)))
+
+    def allow(self, user: str) -> None:
+        """He may log in again."""
+        self._do(sql.SQL("ALTER ROLE {} LOGIN").format(sql.Identifier(user)))
+
+    def _do(self, statement: sql.SQL | sql.Composed) -> None:
+        with psycopg.connect(f"host={self.socket} user={USER} dbname=postgres") as connection:
+            connection.execute(statement)
 
 
 def programs() -> Path:
