@@ -94,8 +94,9 @@ told = Table(
     Column("subject", String, primary_key=True),
     Column("band", String, nullable=False),
     Column("at", Double, nullable=False),
+    Column("facts", Text, nullable=False),
 )
-"""What was last put into the outbox for a channel about a subject."""
+"""What was last put into the outbox for a channel about a subject, and the figures it was told with."""
 
 outbox = Table(
     "outbox",
@@ -189,11 +190,27 @@ def _tables_of_the_book(connection: Connection) -> None:
 
 
 def _tables_of_the_watch(connection: Connection) -> None:
-    for table in (subjects, told, outbox, waiting, resting, happenings, silences, checks, grounds):
+    told_then = Table(
+        "told",
+        MetaData(),
+        Column("channel", String, primary_key=True),
+        Column("subject", String, primary_key=True),
+        Column("band", String, nullable=False),
+        Column("at", Double, nullable=False),
+    )
+    for table in (subjects, told_then, outbox, waiting, resting, happenings, silences, checks, grounds):
         table.create(connection)
 
 
-MIGRATIONS: Sequence[Callable[[Connection], None]] = (_tables_of_the_book, _tables_of_the_watch)
+def _figures_that_were_told(connection: Connection) -> None:
+    connection.execute(text("ALTER TABLE told ADD COLUMN facts TEXT NOT NULL DEFAULT '[]'"))
+
+
+MIGRATIONS: Sequence[Callable[[Connection], None]] = (
+    _tables_of_the_book,
+    _tables_of_the_watch,
+    _figures_that_were_told,
+)
 """Each brings a store one version further. One that was released is never changed: where a table above
 changes, its old form moves into the migration that made it."""
 

@@ -54,6 +54,8 @@ class Told:
 
     band: Band
     at: float
+    facts: tuple[Fact, ...] = ()
+    """The figures it was told with."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,8 +152,19 @@ def change_of(seen: Observation, kept: Kept, told: Told | None, kind: Kind) -> S
     old = Band.OK if told is None else told.band
     if kind is Kind.BAND and seen.subject.startswith(WATCH):
         kind = Kind.WATCH
-    entry = Entry(seen.subject, seen.name, old, kept.band, seen.sentences, seen.facts)
+    entry = Entry(seen.subject, seen.name, old, kept.band, seen.sentences, since(told, seen.facts))
     return Said(kind, entry, seen.blocks)
+
+
+def since(told: Told | None, facts: Iterable[Fact]) -> tuple[Fact, ...]:
+    """The figures of now, beside each that is another than in the last message what it was there."""
+    before = {} if told is None else {fact.name: fact.value for fact in told.facts}
+    return tuple(
+        Fact(one.name, f"{one.value} (was {before[one.name]})")
+        if before.get(one.name, one.value) != one.value
+        else one
+        for one in facts
+    )
 
 
 def happened(
@@ -164,7 +177,7 @@ def happened(
     sentences = tuple(one for happening in happenings for one in happening.sentences)
     facts = tuple(one for happening in happenings for one in happening.facts)
     if seen is not None:
-        sentences, facts = sentences + seen.sentences, facts + seen.facts
+        sentences, facts = sentences + seen.sentences, facts + since(told, seen.facts)
     blocks = _all_blocks([*(one.blocks for one in happenings), seen.blocks if seen else ()])
     return Said(first.kind, Entry(first.subject, first.name, old, new, sentences, facts), blocks)
 

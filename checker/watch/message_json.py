@@ -83,6 +83,16 @@ def blocks_of(text: str) -> tuple[BlockFact, ...]:
     return _blocks(json.loads(text))
 
 
+def facts_text(facts: Iterable[Fact]) -> str:
+    """Figures as JSON."""
+    return _dump([[fact.name, fact.value] for fact in facts])
+
+
+def facts_of(text: str) -> tuple[Fact, ...]:
+    """The figures that were written."""
+    return _facts(json.loads(text))
+
+
 def band_of(word: str) -> Band:
     """A band by its word. Raises `KeyError`."""
     return Band[word.upper()]

@@ -20,7 +20,15 @@ from checker.store import schema as tables
 from checker.watch import memory, outbox_rows
 from checker.watch.history import History
 from checker.watch.memory import Happening, Kept, Settings, Told
-from checker.watch.message_json import band_of, blocks_of, blocks_text, happening_of, happening_text
+from checker.watch.message_json import (
+    band_of,
+    blocks_of,
+    blocks_text,
+    facts_of,
+    facts_text,
+    happening_of,
+    happening_text,
+)
 from checker.watch.outbox_rows import Queued, State
 from checker.watch.values import ChannelKey, Kind, Message, Observation
 
@@ -41,8 +49,11 @@ class _Round:
     settings: Settings
     new_told: dict[tuple[str, str], Told] = field(default_factory=dict)
 
-    def tell(self, channel: ChannelKey, subject: str, band: Band) -> None:
-        self.told[channel.key, subject] = self.new_told[channel.key, subject] = Told(band, self.now)
+    def tell(self, channel: ChannelKey, subject: str, band: Band, seen: Observation | None) -> None:
+        before = self.told.get((channel.key, subject))
+        facts = seen.facts if seen is not None else before.facts if before is not None else ()
+        told = Told(band, self.now, facts)
+        self.told[channel.key, subject] = self.new_told[channel.key, subject] = told
 
 
 class WatchStore(History):
@@ -161,7 +172,13 @@ class WatchStore(History):
         ]
         self.put(connection, tables.subjects, ["key"], rows)
         told = [
-            {"channel": channel, "subject": subject, "band": one.band.word, "at": one.at}
+            {
+                "channel": channel,
+                "subject": subject,
+                "band": one.band.word,
+                "at": one.at,
+                "facts": facts_text(one.facts),
+            }
             for (channel, subject), one in sorted(round_.new_told.items(), key=lambda item: item[0])
         ]
         self.put(connection, tables.told, ["channel", "subject"], told)
@@ -228,7 +245,7 @@ def _tell(
     for (subject, _), those in sorted(round_.happenings.items(), key=_liquidations_first):
         told, kept = round_.told.get((channel.key, subject)), round_.kept.get(subject)
         said.append(memory.happened(those, seen.get(subject), kept, told))
-        round_.tell(channel, subject, said[-1].entry.new)
+        round_.tell(channel, subject, said[-1].entry.new, seen.get(subject))
     for subject, one in seen.items():
         kept = round_.kept[subject]
         if kept.band is None or subject in round_.silent or one.not_to == channel.key:
@@ -240,7 +257,7 @@ def _tell(
         )
         if kind is not None:
             said.append(memory.change_of(one, kept, told, kind))
-            round_.tell(channel, subject, kept.band)
+            round_.tell(channel, subject, kept.band, one)
     those_messages = memory.messages(said, round_.now, round_.settings)
     return [outbox_rows.put(connection, channel.key, message, round_.now) for message in those_messages]
 
@@ -272,7 +289,7 @@ def _told(
     for piece in _pieces(subjects):
         chosen = select(table).where(table.c.channel.in_(channels), table.c.subject.in_(piece))
         for row in connection.execute(chosen):
-            found[row.channel, row.subject] = Told(band_of(row.band), row.at)
+            found[row.channel, row.subject] = Told(band_of(row.band), row.at, facts_of(row.facts))
     return found
 
 

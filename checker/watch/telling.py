@@ -8,7 +8,7 @@ from decimal import Decimal
 from typing import Any
 
 from checker import words
-from checker.account_view import AccountView
+from checker.account_view import AccountView, FeedView
 from checker.bands import Band, Bands
 from checker.wallet_view import WalletView
 from checker.watch.values import Fact
@@ -22,6 +22,7 @@ from protocols.book import Liquidated
 MOST_ACCOUNTS = 3
 """Accounts of one wallet that are told about, the worst first."""
 MOST_WAYS = 4
+MOST_PRICES = 4
 _OTHER_WORDS = {
     "ok": "fine",
     "warning": "notice",
@@ -79,10 +80,10 @@ def _deaths(account: AccountView) -> Iterable[str]:
     found = account.liquidation
     if found is None:
         return
-    near = [feed for feed in found.feeds if feed.liquidation_price_raw is not None]
-    near.sort(key=lambda feed: _distance(feed.price_raw, feed.liquidation_price_raw or 0))
-    for feed in near[:2]:
-        edge_raw = feed.liquidation_price_raw or 0
+    for feed in _near(account)[:2]:
+        if feed.liquidation_price_raw is None:
+            continue
+        edge_raw = feed.liquidation_price_raw
         share = Decimal(edge_raw - feed.price_raw) / feed.price_raw
         yield (
             f"dies when {feed.asset} is at {words.price(edge_raw, feed.decimals)} "
@@ -140,7 +141,24 @@ def _facts(view: WalletView) -> tuple[Fact, ...]:
     healths = [health for one in view.accounts if (health := _health(one)) is not None]
     if healths:
         facts.append(Fact("lowest health", f"{min(healths):.4f}"))
-    return tuple(facts)
+    return (*facts, *_prices(view))
+
+
+def _prices(view: WalletView) -> Iterable[Fact]:
+    """The prices that its accounts depend on most, each once."""
+    found: dict[str, str] = {}
+    for account in view.accounts:
+        for feed in _near(account)[:2]:
+            found.setdefault(feed.asset, words.price(feed.price_raw, feed.decimals))
+    return [Fact(f"price of {asset}", price) for asset, price in list(found.items())[:MOST_PRICES]]
+
+
+def _near(account: AccountView) -> list[FeedView]:
+    """The feeds that can kill the account, the nearest first; where none can, all it depends on."""
+    feeds = account.liquidation.feeds if account.liquidation else ()
+    near = [feed for feed in feeds if feed.liquidation_price_raw is not None]
+    near.sort(key=lambda feed: _distance(feed.price_raw, feed.liquidation_price_raw or 0))
+    return near or list(feeds)
 
 
 def _health(account: AccountView) -> float | None:

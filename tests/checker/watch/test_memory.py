@@ -22,6 +22,7 @@ from checker.watch.memory import (
     is_behind,
     messages,
     remembered,
+    since,
     to_say,
 )
 from checker.watch.message_json import happening_of, happening_text, message_of, message_text
@@ -321,6 +322,13 @@ def test_the_watch_speaks_of_itself_in_messages_of_its_own() -> None:
     assert change_of(seen(UNKNOWN, "watch/local"), kept, None, Kind.BAND).kind is Kind.WATCH
     assert change_of(seen(UNKNOWN, "watch/local"), kept, None, Kind.REPEAT).kind is Kind.REPEAT
     assert change_of(seen(UNKNOWN, "0xwatch/"), kept, None, Kind.BAND).kind is Kind.BAND
+
+
+def test_figures_stand_beside_those_of_the_last_message() -> None:
+    told = Told(DANGER, 0, (Fact("health", "1.02"), Fact("debt", "$5"), Fact("gone", "1")))
+    now = (Fact("health", "1.01"), Fact("debt", "$5"), Fact("new", "2"))
+    assert since(told, now) == (Fact("health", "1.01 (was 1.02)"), Fact("debt", "$5"), Fact("new", "2"))
+    assert since(None, now) == now
 
 
 def test_a_happening_carries_the_change_that_came_with_it() -> None:

@@ -57,6 +57,20 @@ def test_what_kills_it_and_what_to_do_is_said(scene: Scene) -> None:
     assert scene.market.health_factor(scene.market.cast["edge"]) >= 125 * 10**16
 
 
+def test_what_changed_since_the_last_message_stands_beside_what_is(scene: Scene) -> None:
+    scene.watcher.once()
+    first = {fact.name: fact.value for fact in entry(scene.channel.taken(), "edge").facts}
+    assert (first["lowest health"], first["price of WETH"]) == ("1.0200", "2,019.91636871")
+    scene.move("WETH", 0.97)
+    second = {fact.name: fact.value for fact in entry(scene.round(), "edge").facts}
+    assert second["lowest health"] == "0.9894 (was 1.0200)"
+    assert second["price of WETH"] == "1,959.31887764 (was 2,019.91636871)"
+    assert second["price of USDC"] == first["price of USDC"]
+    scene.move("WETH", 1 / 0.97)
+    third = {fact.name: fact.value for fact in entry(scene.round(), "edge").facts}
+    assert third["lowest health"] == "1.0200 (was 0.9894)"
+
+
 def test_blind_is_said_after_the_grace_and_sight_again_before_any_recovery(scene: Scene) -> None:
     scene.watcher.once()
     scene.channel.taken()

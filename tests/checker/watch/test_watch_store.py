@@ -10,9 +10,11 @@ from itertools import pairwise
 from pathlib import Path
 
 import pytest
+from sqlalchemy import text
 
 from checker.bands import Band
 from checker.store import engine as store_engine
+from checker.store import schema
 from checker.watch.history import Check
 from checker.watch.memory import Happening, Settings, Told
 from checker.watch.outbox import deliver_due
@@ -52,6 +54,20 @@ def rows(those: list[Queued]) -> list[Row]:
 
 def band_row(channel: ChannelKey, old: Band, new: Band, subject: str = "w0") -> Row:
     return channel.key, Kind.BAND, subject, old, new
+
+
+def test_a_store_of_before_figures_were_kept_goes_on(new_url: Callable[[], str]) -> None:
+    url = new_url()
+    engine = store_engine.engine_of(store_engine.parsed_url(url))
+    with engine.begin() as connection:
+        schema.migrate(connection, schema.MIGRATIONS[:2])
+        row = "INSERT INTO told (channel, subject, band, at) VALUES ('discord:1', 'w0', 'danger', 100)"
+        connection.execute(text(row))
+    engine.dispose()
+    with WatchStore.open(url) as store:
+        assert store.told(DISCORD.key, "w0") == Told(DANGER, 100)
+        store.decide([replace(seen(WARNING), facts=(Fact("a", "b"),))], [DISCORD], 200, PLAIN)
+        assert store.told(DISCORD.key, "w0") == Told(WARNING, 200, (Fact("a", "b"),))
 
 
 # --- what is decided ------------------------------------------------------------------------------------
