@@ -148,7 +148,10 @@ class WatchStore(History):
         for piece in _pieces(subjects):
             chosen = select(table).where(table.c.key.in_(piece)).order_by(table.c.key).with_for_update()
             found.update({row.key: _kept(row) for row in connection.execute(chosen)})
-        return {key: one for key, one in found.items() if one.seen or one.unknown_since is not None}
+        # By identity: the band ok is false.
+        return {
+            key: one for key, one in found.items() if not (one.seen is None and one.unknown_since is None)
+        }
 
     def _add_happenings(self, connection: Connection, those: Iterable[Happening], now: float) -> None:
         rows = [
