@@ -26,9 +26,8 @@ def main() -> None:
     except KeyboardInterrupt:
         code = INTERRUPTED
         _complain("interrupted")
-    except Exception:
+    finally:
         sys.excepthook = _print_bug  # only now: the CLI library puts its own way of printing there
-        raise
     if code == INTERRUPTED:
         # Worker threads may still wait for a node that is silent; nothing of theirs is worth waiting for.
         os._exit(code)

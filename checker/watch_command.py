@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import signal
-import sys
-import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,6 +11,7 @@ from checker import words
 from checker.config import Config, load_config
 from checker.config_types import duration_s
 from checker.store.engine import store_url
+from checker.watch import log
 from checker.watch.channels.build import channels_of
 from checker.watch.list_json import to_text
 from checker.watch.memory import Settings
@@ -37,7 +36,7 @@ class WatchOptions:
 def run(options: WatchOptions) -> tuple[str, int]:
     """What goes to stdout, and the exit code. Raises `ConfigError`, `StoreError`."""
     config = load_config(options.config, rpc=options.rpc)
-    say = _silent if options.quiet else _say
+    say = log.nobody if options.quiet else log.to_stderr()
     with WatchStore.open(store_url(config)) as store:
         watcher = _watcher(config, store, say)
         if options.once:
@@ -49,7 +48,7 @@ def run(options: WatchOptions) -> tuple[str, int]:
     return "", 0
 
 
-def _watcher(config: Config, store: WatchStore, say: Callable[[str], None]) -> Watcher:
+def _watcher(config: Config, store: WatchStore, say: log.Say) -> Watcher:
     document = config.document
     found = channels_of(config)
     channels = {channel.key: channel.sender for channel in found}
@@ -76,15 +75,6 @@ def _watcher(config: Config, store: WatchStore, say: Callable[[str], None]) -> W
         except OSError as error:
             raise ConfigError("watch.listen", f"{host}:{port}: {error.strerror}") from None
     return watcher
-
-
-def _silent(_text: str) -> None:
-    pass
-
-
-def _say(text: str) -> None:
-    sys.stderr.write(f"{time.strftime('%Y-%m-%d %H:%M:%S', time.gmtime())} {words.plain(text)}\n")
-    sys.stderr.flush()
 
 
 def _standing(config: Config, watcher: Watcher) -> str:

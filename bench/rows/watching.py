@@ -15,6 +15,7 @@ from bench.stage import Stage
 from bench.whole import FACTORS
 from checker.bands import Band
 from checker.config import load_config
+from checker.watch.log import nobody
 from checker.watch.store import WatchStore
 from checker.watch.values import ChannelKey, Message
 from checker.watch.watcher import Watcher
@@ -40,7 +41,7 @@ def measure(stage: Stage) -> Iterator[Row]:
         config = load_config(_configuration(Path(folder), market, wallets))
         with WatchStore.open(f"sqlite:///{folder}/watch.db") as store:
             key = ChannelKey("nobody", Band.WARNING)
-            watcher = Watcher(config, store, {key: _Nobody()}, lambda _: None)
+            watcher = Watcher(config, store, {key: _Nobody()}, nobody)
             watcher.begin()
             (watch,) = watcher.rounds.chains.values()
             quiet, busy, queued = [], [], 0

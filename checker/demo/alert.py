@@ -22,6 +22,7 @@ from checker.bands import Band
 from checker.config import Config, load_config
 from checker.demo.world import World
 from checker.watch.channels.build import channels_of
+from checker.watch.log import nobody
 from checker.watch.outbox_rows import State
 from checker.watch.store import WatchStore
 from checker.watch.watcher import Watcher
@@ -79,7 +80,7 @@ def looks(world: World, wallet: str) -> Iterator[Look]:
     ):
         config = _config(world, wallet, inbox, Path(directory) / "watch.toml")
         channels = {channel.key: channel.sender for channel in channels_of(config)}
-        watcher = Watcher(config, store, channels, lambda _: None, now=lambda: float(world.anvil.timestamp()))
+        watcher = Watcher(config, store, channels, nobody, now=lambda: float(world.anvil.timestamp()))
         yield _look(watcher, inbox, "first look", f"{wallet}: {Band.OK} → {Band.DANGER}")
         where = f"{FALLING} falls by {FALL_PERCENT} % to ${_fall(world)}"
         yield _look(watcher, inbox, where, f"{wallet}: {Band.DANGER} → {Band.LIQUIDATABLE}")

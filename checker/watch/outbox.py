@@ -45,6 +45,8 @@ class Report:
     sent: list[int] = field(default_factory=list)
     postponed: list[int] = field(default_factory=list)
     failed: list[int] = field(default_factory=list)
+    notes: dict[int, dict[str, str]] = field(default_factory=dict)
+    """By id for the log: its channel, and why it was not taken."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,6 +111,7 @@ def _claim_next(run: _Run, owner: str, channels: Collection[str], tried: Collect
 
 def _attempt(run: _Run, queued: Queued) -> bool:
     """Sends a claimed message and writes down what came of it; False when the channel may take it later."""
+    run.report.notes[queued.id] = {"channel": queued.channel}
     try:
         run.channels[queued.channel].send(queued.message, queued.message_id)
     except NotNow as error:
@@ -153,6 +156,7 @@ def _not_now(run: _Run, queued: Queued, error: NotNow) -> None:
         wait = min(doubled, patience.longest_wait_s) * run.rng.uniform(0.5, 1.0)
     with run.store.transaction() as connection:
         outbox_rows.postpone(connection, queued.id, now + wait, reason)
+        run.report.notes[queued.id] = {"channel": queued.channel, "why": reason}
         if asked is not None:  # its limits are the channel's, not the message's
             row = {"channel": queued.channel, "until": now + wait}
             run.store.put(connection, tables.resting, ["channel"], [row])
@@ -169,6 +173,7 @@ def _give_up(run: _Run, queued: Queued, reason: str) -> None:
             for other in run.channels:
                 if other != queued.channel:
                     outbox_rows.put(connection, other, _failure(queued.message, reason, now), now)
+    run.report.notes[queued.id] = {"channel": queued.channel, "why": reason}
     run.report.failed.append(queued.id)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import socket
 import threading
@@ -28,6 +29,7 @@ from checker.config import Config
 from checker.watch import own
 from checker.watch.chain_watch import ChainWatch
 from checker.watch.last_word import LastWord
+from checker.watch.log import Say
 from checker.watch.memory import WATCH, Happening
 from checker.watch.memory import Settings as Patience
 from checker.watch.outbox import deliver_due
@@ -73,7 +75,7 @@ class Watcher:
     config: Config
     store: WatchStore
     channels: Mapping[ChannelKey, Sender]
-    say: Callable[[str], None]
+    say: Say
     pace: Pace = field(default_factory=Pace)
     patience: Patience = field(default_factory=Patience)
     node_patience: Settings = NODE_PATIENCE
@@ -100,6 +102,7 @@ class Watcher:
         self._heads: dict[str, str] = {}
         self._jobs: tuple[str, ...] = ()
         self._troubles: dict[str, str] = {}
+        self._good: dict[str, bool] = {}
         self._pruned = self.now()
         self._minded: float | None = None
         self._last_word = LastWord(self.store, self.channels, self.now)
@@ -141,13 +144,15 @@ class Watcher:
             self.begin()
             scheduler = self._scheduler()
             scheduler.start()
-            self.say(f"watching {len(self.config.wallets)} wallets on {', '.join(self.rounds.chains)}")
+            chains = ",".join(self.rounds.chains)
+            self.say("watching", wallets=len(self.config.wallets), chains=chains, channels=len(self.channels))
             self.stopped.wait()
-            self.say("stopping: what is in hand is finished")
+            self.say("stopping, what is in hand is finished")
             scheduler.shutdown(wait=True)
             end = time.monotonic() + DRAIN_S
             while self.deliver() and time.monotonic() < end:
                 pass
+            self.say("stopped", pending=len(self.store.pending()))
 
     def stop(self, *_: object) -> None:
         """Ends `run`; may be called from a signal handler."""
@@ -189,7 +194,11 @@ class Watcher:
         senders = {key.key: sender for key, sender in self.channels.items()}
         report = deliver_due(self.store, senders, self.now, self._owner)
         for outcome in ("sent", "postponed", "failed"):
-            self.signs.sent.labels(outcome).inc(len(getattr(report, outcome)))
+            those = getattr(report, outcome)
+            self.signs.sent.labels(outcome).inc(len(those))
+            level = logging.INFO if outcome == "sent" else logging.WARNING
+            for id_ in those:
+                self.say(outcome, level=level, message=id_, **report.notes.get(id_, {}))
         return len(report.sent)
 
     def compare(self, watch: ChainWatch) -> None:
@@ -233,7 +242,10 @@ class Watcher:
             for venue in sight.reading.venues:
                 if isinstance(venue.book, Unread):
                     return f"cannot read {venue.place.id}: {venue.book}"
-        stuck = self.store.stuck(now - own.STUCK_AFTER_S)
+        try:
+            stuck = self.store.stuck(now - own.STUCK_AFTER_S)
+        except StoreError as error:
+            return f"cannot read the store: {error.problem}"
         if stuck:
             return f"{len(stuck)} messages wait for longer than {own.STUCK_AFTER_S / 60:.0f} minutes"
         return next(iter(self._troubles.values()), None)
@@ -285,13 +297,19 @@ class Watcher:
         sight = watch.sight
         assert sight is not None
         good = sight.whole
+        if good is not self._good.get(name):
+            self._good[name] = good
+            why = {} if good else {"why": self.trouble() or "not known"}
+            block = None if sight.block is None else sight.block[1]
+            level = logging.INFO if good else logging.WARNING
+            self.say("sees" if good else "blind", level=level, chain=name, block=block, **why)
         self.signs.rounds.labels(name, "good" if good else "blind").inc()
         if good and sight.block is not None:
             self.signs.seen.labels(name).set(sight.at)
             self.signs.block.labels(name).set(sight.block[1])
             self._ping()
         if ids:
-            self.say(f"{name}: {len(ids)} messages queued")
+            self.say("queued", chain=name, messages=",".join(map(str, ids)))
 
     def _ping(self) -> None:
         """Tells whoever waits for it that a round went well; that it cannot be told is said, and no more."""
@@ -300,7 +318,7 @@ class Watcher:
         try:
             httpx.get(self.ping_url, timeout=5.0, follow_redirects=False)
         except httpx.HTTPError as error:
-            self.say(f"the ping of the dead man's switch failed: {type(error).__name__}")
+            self.say("ping failed", level=logging.WARNING, error=type(error).__name__)
 
     def _troubled(self, event: Any) -> None:
         """A job failed, was missed, or is still running when it should begin again."""
@@ -311,4 +329,4 @@ class Watcher:
         error = getattr(event, "exception", None)
         said = str(error) if isinstance(error, CrossmarginError) else type(error).__name__
         self._troubles[event.job_id] = f"job {event.job_id} {how}: {said}"
-        self.say(self._troubles[event.job_id])
+        self.say("job troubled", level=logging.ERROR, job=event.job_id, how=how, error=said)

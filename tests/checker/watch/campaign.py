@@ -25,6 +25,7 @@ from checker.bands import Band
 from checker.config import Config, load_config
 from checker.demo.world import World
 from checker.watch import outbox
+from checker.watch.log import nobody
 from checker.watch.memory import Settings as Patience
 from checker.watch.sending import NotNow
 from checker.watch.store import WatchStore
@@ -340,7 +341,7 @@ class Campaign:
         try:
             self.store = WatchStore.open(f"sqlite:///{self.file}")
             self.watcher = Watcher(
-                self.config, self.store, self.channels, lambda _: None, patience=PATIENCE,
+                self.config, self.store, self.channels, nobody, patience=PATIENCE,
                 node_patience=self._node_patience(), now=self.now,
             )  # fmt: skip
             self.watcher.begin()

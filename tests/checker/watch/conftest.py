@@ -10,6 +10,7 @@ import pytest
 from checker.bands import Band
 from checker.config import load_config
 from checker.demo.world import World
+from checker.watch.log import nobody
 from checker.watch.store import WatchStore
 from checker.watch.values import ChannelKey
 from checker.watch.watcher import Watcher
@@ -65,7 +66,7 @@ def scene(world: World, proxy: FaultProxy, tmp_path: Path) -> Iterator[Scene]:
             config,
             store,
             {ChannelKey("taken", Band.WARNING): channel},
-            lambda _: None,
+            nobody,
             node_patience=IMPATIENT,
             now=lambda: clock[0],
         )

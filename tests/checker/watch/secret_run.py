@@ -275,7 +275,7 @@ def _watches(run: Run) -> None:
         run.mails.refuses_login = f"535 5.7.8 no login for {USER} with {PASSWORD}"
         feed = run.market.feed("WETH")
         run.market.set_price("WETH", int(int(feed.call("latestAnswer")) * 0.95))
-        assert until(lambda: said("dead man's switch failed"))
+        assert until(lambda: said("ping failed"))
 
         failures = [b"does not exist any more", b"refuses the login", b"apprise could not"]
         assert until(lambda: _kept(run, "channels fail", stores, *failures)), haul.told
@@ -300,7 +300,7 @@ def _watches(run: Run) -> None:
             run.server.refuse(haul.secrets["store_user"])
         else:
             _ruin(run.folder / "first.db")
-        assert until(lambda: said("failed: store")), [one.read_text()[-500:] for one in told]
+        assert until(lambda: said("job troubled")), [one.read_text()[-500:] for one in told]
         run.look("no store", ports)
         run.command("no store", "watch", "--once", "--config", paths[0])
         run.command("no store, doctor", "doctor", "--config", paths[0])

@@ -18,6 +18,7 @@ from checker.demo.world import World
 from checker.watch import last_word
 from checker.watch.endpoints import MUTE_S
 from checker.watch.last_word import AFTER_S, LastWord
+from checker.watch.log import nobody
 from checker.watch.own import STUCK_AFTER_S
 from checker.watch.sending import Gone, NotNow
 from checker.watch.store import WatchStore
@@ -51,7 +52,7 @@ def other_chain(scene: Scene, **changed: Any) -> Scene:
     (chain,) = scene.watcher.config.chains
     config = replace(scene.watcher.config, chains=(replace(chain, **changed),))
     watcher = Watcher(
-        config, scene.watcher.store, scene.watcher.channels, lambda _: None,
+        config, scene.watcher.store, scene.watcher.channels, nobody,
         node_patience=IMPATIENT, now=lambda: scene.clock[0],
     )  # fmt: skip
     return replace(scene, watcher=watcher)
@@ -194,7 +195,7 @@ class Shut:
 
 def with_channels(scene: Scene, channels: dict[ChannelKey, Any]) -> Watcher:
     return Watcher(
-        scene.watcher.config, scene.watcher.store, channels, lambda _: None,
+        scene.watcher.config, scene.watcher.store, channels, nobody,
         node_patience=IMPATIENT, now=lambda: scene.clock[0], names={"mail-1": "operations"},
     )  # fmt: skip
 

@@ -8,6 +8,7 @@ from itertools import pairwise
 import pytest
 
 from checker.bands import Band
+from checker.watch.log import nobody
 from checker.watch.values import Kind
 from checker.watch.watcher import Watcher
 from margin.errors import ConfigError
@@ -133,7 +134,7 @@ def test_a_liquidation_in_blocks_whose_venue_could_not_be_read_is_told_by_the_ne
 def test_a_watch_of_nothing_is_refused(scene: Scene) -> None:
     config = scene.watcher.config
     bare = replace(config, chains=tuple(replace(chain, venues=()) for chain in config.chains))
-    watcher = Watcher(bare, scene.watcher.store, {}, lambda _: None)
+    watcher = Watcher(bare, scene.watcher.store, {}, nobody)
     with pytest.raises(ConfigError, match="no venue is known"):
         watcher.once()
 
@@ -170,7 +171,7 @@ def test_how_each_wallet_stood_is_kept(scene: Scene) -> None:
 
 def another_run(scene: Scene) -> Watcher:
     return Watcher(
-        scene.watcher.config, scene.watcher.store, scene.watcher.channels, lambda _: None,
+        scene.watcher.config, scene.watcher.store, scene.watcher.channels, nobody,
         node_patience=IMPATIENT, now=lambda: scene.clock[0],
     )  # fmt: skip
 

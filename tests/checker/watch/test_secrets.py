@@ -23,8 +23,8 @@ from tests.checker.watch.secret_run import IN_A_BUG, whole_run
 pytestmark = pytest.mark.filterwarnings("ignore:Requiring AUTH")
 
 TOOK_PLACE = {
-    "watch stderr": ["dead man's switch failed", "failed: store", "stopping"],
-    "logged watch stderr": ["DEBUG:urllib3", "INFO:apscheduler", "dead man's switch failed", "failed: store"],
+    "watch stderr": ["ping failed", "job troubled job=", "stopping"],
+    "logged watch stderr": ["DEBUG:urllib3", "INFO:apscheduler", "ping failed", "job troubled job="],
     "list stdout": ["failed  discord-", "does not exist any more", "sent    email-"],
     "list json stdout": ["cannot read local: refused: local[0]", "local[3] rpc_error: HTTP 307"],
     "notices": ["cannot read local", "malformed", "does not take it"],

@@ -21,6 +21,7 @@ from aiosmtpd.controller import Controller
 from checker.demo.world import World
 from localnet.aave_v3 import Market
 from tests.checker.conftest import Run
+from tests.checker.watch.test_log import LINE
 from tests.discord import Discord
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -153,7 +154,12 @@ def test_watching_until_told_to_stop(
             process.send_signal(signal.SIGTERM)
         out, err = process.communicate(timeout=30)
     assert (process.returncode, out) == (0, b""), err
-    assert b"stopping" in err
+    lines = err.decode().splitlines()
+    assert [line for line in lines if not LINE.fullmatch(line)] == []
+    events = [line.split(" ")[2] for line in lines]
+    assert events[0] == "sees"
+    assert events[-1] == "stopped"
+    assert events.count("sent") == 6
     ways = [("ok", "danger"), ("danger", "liquidatable"), ("liquidatable", "danger")]
     for text, (old, new) in zip(discord.texts, ways, strict=True):
         assert f"{old} → {new}" in text
