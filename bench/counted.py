@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Generic, TypeVar
 
-from margin.account import Judge
+from margin.account import Clock, Judge
 from margin.linear import LinearForm
 from margin.prices import Feed, FeedKey, Prices
 from margin.verdict import Verdict
@@ -21,9 +21,9 @@ class Counted(Generic[A]):
         self.verdicts = 0
 
     @property
-    def timestamp(self) -> int:
+    def clock(self) -> Clock:
         """See `Judge`."""
-        return self._judge.timestamp
+        return self._judge.clock
 
     @property
     def prices(self) -> Prices:

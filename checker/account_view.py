@@ -54,7 +54,9 @@ class Liquidation:
     feeds: tuple[FeedView, ...] = ()
     factors: tuple[FactorView, ...] = ()
     at_constant_prices: int | None = None
-    """The first timestamp at which interest alone does it."""
+    """The first timestamp at which interest alone does it; an estimate where there is a block."""
+    block_at_constant_prices: int | None = None
+    """The first block that does, where the venue counts time by them."""
 
     @property
     def smallest_shock_wad(self) -> int | None:
@@ -152,7 +154,7 @@ def view(venue: Venue[Any], config: VenueConfig, protocol: str, account: Any, ba
         collateral=collateral,
         debt=debt,
         factors={token: config.factor(token) for token in tokens},
-        usd_per_unit=venue.usd_per_unit,
+        usd_per_unit=venue.usd_per_unit_of(account),
         liquidation=liquidation,
         blocked=venue.blocked(account) if liquidatable else None,
         notes=tuple(venue.notes(account)),
@@ -234,8 +236,11 @@ def _edges(venue: Venue[Any], account: Any) -> tuple[Liquidation, list[Unread]]:
         FactorView(plain.factor, decided(partial(factor_edge, venue, account, plain.factor), None))
         for plain in bare.factors
     ]
-    at = decided(partial(time_edge, venue, account), None)
-    return Liquidation(tuple(feeds), tuple(factors), at), undecided
+    at, clock = decided(partial(time_edge, venue, account), None), venue.clock
+    if at is None:
+        return Liquidation(tuple(feeds), tuple(factors)), undecided
+    block = None if clock.block_s is None else at
+    return Liquidation(tuple(feeds), tuple(factors), clock.timestamp_at(at), block), undecided
 
 
 def _factors(venue: Venue[Any], keys: Sequence[FeedKey]) -> list[str]:

@@ -102,7 +102,7 @@ def seconds(hours: Decimal) -> int:
 
 def within_hours(venue: Judge[Any], account: Any, hours: Decimal) -> bool:
     """Whether interest alone liquidates the account within so many hours. Raises `Undecided`."""
-    until = venue.timestamp + seconds(hours)
+    until = venue.clock.after(seconds(hours))
     if venue.verdict(account, at=until).liquidatable:
         return True
     form = venue.linear(account, until)

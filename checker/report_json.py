@@ -137,6 +137,11 @@ def _debt(account: AccountView, leg: DebtLeg) -> Json:
     }
 
 
+def _moment(account: AccountView, liquidation: Liquidation, at: int) -> Json:
+    block = liquidation.block_at_constant_prices
+    return {"timestamp": at, "seconds": account.seconds_left} | ({} if block is None else {"block": block})
+
+
 def _liquidation(account: AccountView, liquidation: Liquidation) -> Json:
     at = liquidation.at_constant_prices
     return {
@@ -156,5 +161,5 @@ def _liquidation(account: AccountView, liquidation: Liquidation) -> Json:
         "factors": [
             {"factor": factor.factor, "shock": _shock(factor.shock_wad)} for factor in liquidation.factors
         ],
-        "at_constant_prices": None if at is None else {"timestamp": at, "seconds": account.seconds_left},
+        "at_constant_prices": None if at is None else _moment(account, liquidation, at),
     }

@@ -164,7 +164,9 @@ def _edges(account: AccountView, liquidation: Liquidation) -> Iterator[Renderabl
     if at is None or left is None:
         yield Text("if nothing moves: not within ten years")
     else:
-        yield Text(f"if nothing moves: {words.moment(at)} ({words.span(left)})")
+        block = liquidation.block_at_constant_prices
+        when = words.moment(at) if block is None else f"block {block:,}, about {words.moment(at)}"
+        yield Text(f"if nothing moves: {when} ({words.span(left)})")
 
 
 def _moves(liquidation: Liquidation) -> list[tuple[int, FeedView]]:

@@ -217,14 +217,14 @@ def _one_feed_edge(
 
 
 def time_edge(judge: Judge[A], account: A, horizon_s: int = HORIZON_S) -> int | None:
-    """The first block timestamp at which interest alone, prices held, liquidates the account.
+    """The first reading of the clock at which interest alone, prices held, liquidates the account.
 
     The account is safe now; `None` if it still is `horizon_s` seconds later.
     """
     return first_liquidatable(
         lambda at: judge.verdict(account, None, at),
         judge.least_margin,
-        judge.timestamp,
-        judge.timestamp + horizon_s,
+        judge.clock.now,
+        judge.clock.after(horizon_s),
         subject="time to liquidation",
     )

@@ -234,7 +234,7 @@ def _corners(judge: Judge[A], account: A, target: Target) -> list[tuple[Prices |
                 moved = {key: judge.feeds[key].shocked_raw({factor: limit}) for key in keys}
                 corners.append((Prices({**judge.prices, **moved}), None))
     if target.seconds:
-        corners.append((None, judge.timestamp + target.seconds))
+        corners.append((None, judge.clock.after(target.seconds)))
     return corners
 
 

@@ -89,7 +89,13 @@ class Venue(Mendable[A], Protocol[A]):
 
     @property
     def usd_per_unit(self) -> float | None:
-        """US dollars per unit of the numeraire (`value_raw`); `None` where no reference feed tells."""
+        """US dollars per unit of the numeraire (`value_raw`); `None` where no reference feed tells.
+
+        Where accounts have numeraires of their own (a loan token each) it is `None` too.
+        """
+
+    def usd_per_unit_of(self, account: A) -> float | None:
+        """The same of one account: its own numeraire's, where accounts have one each."""
 
     def read(self, reader: Reader, owners: Sequence[Address]) -> Book[A]:
         """Every account of each owner, in bulk, at the reader's block (this venue's own)."""

@@ -87,7 +87,7 @@ def _factors(judge: Judge[AaveAccount], account: AaveAccount) -> list[str]:
 
 def _edges(judge: Judge[AaveAccount], account: AaveAccount) -> list[Edge]:
     """By our exact search."""
-    prices, now = judge.prices, judge.timestamp
+    prices, now = judge.prices, judge.clock.now
     return [
         *(
             Edge(key, prices[key], feed_edge(judge, account, key).liquidation_price_raw)

@@ -117,7 +117,7 @@ def _decide_factor(
 def within_hours(book: Judged[Any], hours: Decimal, skip: Mask) -> Reach:
     """Accounts that interest alone liquidates within so many hours."""
     reach = Reach(np.zeros(book.screen.rows, np.bool_), {})
-    until = book.venue.timestamp + seconds(hours)
+    until = book.venue.clock.after(seconds(hours))
     now = reprice(book.screen, book.venue.unit_values()).decided(book.screen)
     then = reprice(book.screen, book.venue.unit_values(at=until)).decided(book.screen)
     reach.hit |= (then == LIQUIDATABLE) & ~skip

@@ -90,8 +90,10 @@ def _deaths(account: AccountView) -> Iterable[str]:
             f"({words.percent(share)} from {words.price(feed.price_raw, feed.decimals)})"
         )
     if found.at_constant_prices is not None:
-        left = account.seconds_left or 0
-        yield f"at constant prices dies on {words.moment(found.at_constant_prices)}, in {words.span(left)}"
+        left, block = account.seconds_left or 0, found.block_at_constant_prices
+        when = words.moment(found.at_constant_prices)
+        when = f"on {when}" if block is None else f"in block {block:,}, about {when}"
+        yield f"at constant prices dies {when}, in {words.span(left)}"
 
 
 def _distance(price_raw: int, edge_raw: int) -> Decimal:

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from margin import units
+from margin.account import Clock
 from margin.basics import ZERO_ADDRESS, Address, BlockRef, Unread
 from margin.legs import CollateralLeg, DebtLeg
 from margin.linear import LinearForm
@@ -55,6 +56,15 @@ class Market:
     def timestamp(self) -> int:
         """Of the block."""
         return self.block.timestamp
+
+    @property
+    def clock(self) -> Clock:
+        """Interest accrues by the second."""
+        return Clock(self.timestamp, self.timestamp)
+
+    def usd_per_unit_of(self, account: AaveAccount) -> float | None:  # noqa: ARG002 - all have the same
+        """The venue's."""
+        return self.usd_per_unit
 
     @property
     def usd_per_unit(self) -> float | None:

@@ -102,7 +102,7 @@ def test_what_the_screen_decides_is_right(subject: Subject, data: st.DataObject)
         screen = venue.screen(table)
         built = {row: venue.account_of(table.ids[row], words) for row, words in table.accounts()}
         moved = Prices({key: data.draw(st.integers(1, 2 * raw)) for key, raw in venue.prices.items()})
-        later = venue.timestamp + data.draw(st.integers(0, 2_000 * DAY_S), label="later")
+        later = venue.clock.after(data.draw(st.integers(0, 2_000 * DAY_S), label="later"))
         for prices, at in ((None, None), (moved, None), (None, later), (moved, later)):
             priced = reprice(screen, venue.unit_values(prices, at))
             decided = priced.decided(screen)

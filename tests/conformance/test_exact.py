@@ -32,7 +32,7 @@ def test_verdict_equals_the_protocols_view(subject: Subject, data: st.DataObject
         venue, account = read_one(subject, owner)
         assert venue.audit(account).agrees is not False, venue.audit(account)
         moved = Prices({key: data.draw(st.integers(1, 2 * raw)) for key, raw in venue.prices.items()})
-        later = venue.timestamp + data.draw(st.integers(0, 2_000 * DAY_S), label="later")
+        later = venue.clock.after(data.draw(st.integers(0, 2_000 * DAY_S), label="later"))
         for prices, at in ((None, None), (moved, None), (None, later), (moved, later)):
             own = subject.own_view(owner, answers(venue, prices), at)
             assert subject.our_view(venue, account, prices, at) == own
@@ -110,7 +110,7 @@ def test_one_second_decides(subject: Subject, data: st.DataObject) -> None:
             return
         event("an edge" if at else "none")
         if at is None:
-            assert not goes_through(subject, venue, account, at=venue.timestamp + HORIZON_S)
+            assert not goes_through(subject, venue, account, at=venue.clock.after(HORIZON_S))
         else:
             assert goes_through(subject, venue, account, at=at)
             assert not goes_through(subject, venue, account, at=at - 1)

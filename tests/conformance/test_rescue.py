@@ -111,7 +111,7 @@ def test_no_verdict_between_two_amounts_is_worse_than_the_bound(
         owner = subject.live(data.draw(subject.lives(), label="life"))
         venue, account = read_one(subject, owner)
     prices = Prices({key: data.draw(st.integers(1, 2 * raw)) for key, raw in venue.prices.items()})
-    at = venue.timestamp + data.draw(st.integers(0, 2_000 * DAY_S), label="later")
+    at = venue.clock.after(data.draw(st.integers(0, 2_000 * DAY_S), label="later"))
     ways = [(Deed.REPAY, leg.token, leg.amount_raw) for leg in venue.debt_legs(account)]
     ways += [(Deed.DEPOSIT, leg.token, 10 * leg.amount_raw + 10) for leg in venue.collateral_legs(account)]
     for deed, token, most in ways:

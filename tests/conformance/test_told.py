@@ -81,6 +81,6 @@ def test_the_ground_is_the_same_until_somebody_moves_it(subject: Subject, data: 
         assert json.loads(json.dumps(ground)) == ground
         moved_to = Prices({k: data.draw(st.integers(1, 2 * raw)) for k, raw in venue.prices.items()})
         subject.set_answers(answers(venue, moved_to) or {})
-        subject.node.mine(venue.timestamp + data.draw(st.integers(1, 90 * DAY_S), label="later"))
+        subject.node.mine(venue.block.timestamp + data.draw(st.integers(1, 90 * DAY_S), label="later"))
         later_venue, later = read_one(subject, owner)
         assert dict(later_venue.ground(later)) == ground

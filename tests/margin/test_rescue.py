@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import pytest
@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import margin.rescue
+from margin.account import Clock
 from margin.basics import Address
 from margin.legs import CollateralLeg, DebtLeg
 from margin.linear import LinearForm
@@ -41,7 +42,7 @@ class Toy:
     step: int = 0
     """From a thousand gold on, all of it is worth that much less: more gold can be worth less."""
     refuses: str | None = None
-    timestamp: int = 0
+    clock: Clock = field(default=Clock(0, 0))
 
     @property
     def prices(self) -> Prices:
