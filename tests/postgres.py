@@ -12,7 +12,7 @@ import shutil
 import subprocess
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from itertools import count
@@ -37,7 +37,21 @@ class Server:
     """A running server, reached by a socket in its own directory only."""
 
     socket: Path
+    _start: Callable[[], Callable[[], None]]
+    """Starts it; what it returns stops it again."""
+    _stop: Callable[[], None] | None = None
     _numbers: Iterator[int] = field(default_factory=count)
+
+    def go_on(self) -> None:
+        """Starts it, or starts it again with all that it had committed."""
+        if self._stop is None:
+            self._stop = self._start()
+
+    def halt(self) -> None:
+        """Stops it as a crash would: connections break, and there are none until it goes on."""
+        if self._stop is not None:
+            self._stop()
+        self._stop = None
 
     def new_database(self) -> str:
         """The URL of a place with nothing in it: a schema, which is made faster than a database."""
@@ -95,29 +109,43 @@ def running() -> Iterator[Server]:
         command = [str(bin_ / "initdb"), "-D", str(data), *options]
         made = subprocess.run(command, check=False, cwd=directory, capture_output=True, text=True, **as_user)
         assert made.returncode == 0, made.stdout + made.stderr
-        options = ["-c", "listen_addresses=", "-c", "fsync=off", "-c", f"unix_socket_directories={directory}"]
-        with (directory / "log").open("wb") as log:
-            command = [str(bin_ / "postgres"), "-D", str(data), *options]
-            server: subprocess.Popen[bytes] = subprocess.Popen(
-                command, cwd=directory, stdout=log, stderr=log, **as_user
-            )
-        # Reads until this process has ended, however it did.
-        script = f"read -r _ || kill -QUIT {server.pid}"
-        guard = subprocess.Popen(["/bin/sh", "-c", script], stdin=subprocess.PIPE, start_new_session=True)
+        server = Server(directory, lambda: _started(bin_, directory, as_user))
+        server.go_on()
         try:
-            _wait_until_up(directory, server)
-            yield Server(directory)
+            yield server
         finally:
-            assert guard.stdin is not None
-            guard.stdin.close()
-            guard.wait()
-            try:
-                server.wait(20)
-            except subprocess.TimeoutExpired:
-                server.kill()
-                server.wait()
+            server.halt()
     finally:
         shutil.rmtree(directory, ignore_errors=True)
+
+
+def _started(bin_: Path, directory: Path, as_user: dict[str, Any]) -> Callable[[], None]:
+    options = ["-c", "listen_addresses=", "-c", "fsync=off", "-c", f"unix_socket_directories={directory}"]
+    with (directory / "log").open("ab") as log:
+        command = [str(bin_ / "postgres"), "-D", str(directory / "data"), *options]
+        server: subprocess.Popen[bytes] = subprocess.Popen(
+            command, cwd=directory, stdout=log, stderr=log, **as_user
+        )
+    # Reads until this process has ended, however it did.
+    script = f"read -r _ || kill -QUIT {server.pid}"
+    guard = subprocess.Popen(["/bin/sh", "-c", script], stdin=subprocess.PIPE, start_new_session=True)
+
+    def stop() -> None:
+        assert guard.stdin is not None
+        guard.stdin.close()
+        guard.wait()
+        try:
+            server.wait(20)
+        except subprocess.TimeoutExpired:
+            server.kill()
+            server.wait()
+
+    try:
+        _wait_until_up(directory, server)
+    except BaseException:
+        stop()
+        raise
+    return stop
 
 
 def _unprivileged(directory: Path) -> dict[str, Any]:

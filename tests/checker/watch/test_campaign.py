@@ -6,16 +6,19 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import pytest
 from hypothesis import settings
 
 from checker.demo.world import World
+from tests import postgres
 from tests.checker.watch.campaign import Campaign
 from tests.faults import FaultProxy
 
-ROUNDS = int(os.environ.get("CROSSMARGIN_ROUNDS", "300"))
+ROUNDS = int(os.environ.get("CROSSMARGIN_ROUNDS", "600")) * max(1, settings().max_examples // 200)
 SOAK_SEEDS = range(2, 5)
 GIVEN = os.environ.get("CROSSMARGIN_CAMPAIGN")
 SEEDS = (
@@ -25,14 +28,47 @@ SEEDS = (
 )
 
 
+@contextmanager
+def proxies(world: World, watchers: int) -> Iterator[list[list[FaultProxy]]]:
+    """Two endpoints for each watcher."""
+    with ExitStack() as stack:
+        yield [[stack.enter_context(FaultProxy(world.anvil.url)) for _ in range(2)] for _ in range(watchers)]
+
+
 @pytest.mark.parametrize("seed", SEEDS)
 def test_whatever_breaks_all_that_is_true_is_told_and_nothing_else(
-    world: World, proxy: FaultProxy, tmp_path: Path, seed: int
+    world: World, tmp_path: Path, seed: int
 ) -> None:
-    campaign = Campaign(world, proxy, tmp_path, seed)
-    campaign.run(ROUNDS * settings().max_examples // 100)
-    counts = campaign.judge.counts
-    came = [
-        what for what in ("reorgs", "clock jumps", "deaths", "messages", "ok to unknown") if not counts[what]
-    ]
-    assert not came, f"a campaign without {came} shows little"
+    with proxies(world, 1) as there:
+        campaign = Campaign(world, there, tmp_path, seed, f"sqlite:///{tmp_path / 'campaign.db'}")
+        campaign.run(ROUNDS)
+    _came(campaign, "reorgs", "clock jumps", "deaths", "ok to unknown", "liquidations told")
+
+
+@pytest.mark.parametrize("watchers", [1, 2])
+def test_so_it_is_on_postgresql_by_one_watcher_or_two(
+    world: World, tmp_path: Path, postgres_server: postgres.Server, watchers: int
+) -> None:
+    seed = int(GIVEN or 5)
+    with proxies(world, watchers) as there:
+        url = postgres_server.new_database()
+        campaign = Campaign(world, there, tmp_path, seed, url, postgres_server)
+        campaign.run(ROUNDS // 4)
+    _came(campaign, "reorgs", "deaths", "store down", "liquidations told")
+
+
+def test_a_seed_plays_the_same_campaign_again(world: World, tmp_path: Path) -> None:
+    trails = []
+    for name in ("one", "other"):
+        (tmp_path / name).mkdir()
+        with world.anvil.undone(), proxies(world, 1) as there:
+            url = f"sqlite:///{tmp_path / name / 'campaign.db'}"
+            campaign = Campaign(world, there, tmp_path / name, int(GIVEN or 6), url)
+            campaign.run(ROUNDS // 12)
+        trails.append(campaign.judge.trail)
+    assert trails[0] == trails[1]
+
+
+def _came(campaign: Campaign, *kinds: str) -> None:
+    missing = [kind for kind in ("messages", *kinds) if not campaign.judge.counts[kind]]
+    assert not missing, f"a campaign without {missing} shows little"
