@@ -349,12 +349,11 @@ class Campaign:
         (watch,) = watcher.rounds.chains.values()
         watch.rpc.settings = self._node_patience(process)
         jobs: dict[str, Callable[[], object]] = {}
-        if looks and not process.node.hang_left:
-            jobs["look"] = lambda: watcher.look(watch)
         if self.elapsed - process.compared >= COMPARE_EVERY_S:
             process.compared = self.elapsed
-            outcome.compared = watch.last is not None or "look" in jobs
             jobs["compare"] = lambda: watcher.compare(watch)
+        if looks and not process.node.hang_left:
+            jobs["look"] = lambda: watcher.look(watch)
         jobs["mind"], jobs["deliver"] = watcher.mind, watcher.deliver
         for name, job in jobs.items():
             try:

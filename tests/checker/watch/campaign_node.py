@@ -208,6 +208,6 @@ class Node:
 
 _KINDS = (
     "refused", "429", "503", "truncated", "wrong chain", "errors", "junk", SLOW, "refused at times",
-    "429 at times", "truncated at times", "junk at times", "errors at times", "no calls", "no logs",
-    "wrong chain at times", "answers missing",
+    "429 at times", "truncated at times", "junk at times", "errors at times", "no calls", "no calls",
+    "no calls", "no logs", "wrong chain at times", "answers missing",
 )  # fmt: skip

@@ -335,6 +335,9 @@ class Judge:
         good = any(part.band <= entry.new <= max(part.band, part.relaxed) for part in parts)
         self.must(good, f"{said}, while it is {parts[0].band}")
         if row.message.kind is Kind.BAND:
+            part = parts[0]
+            steady = entry.old is Band.UNKNOWN or entry.new > entry.old or entry.new >= part.relaxed
+            self.must(steady, f"{said}, while it is {part.relaxed} at the wider bounds")
             self.must(len(hashes) == 1, f"{said}, as of {len(hashes)} blocks")
             self.happened.no_recovery(row.channel, entry.subject, truths[0], said)
 
