@@ -34,6 +34,8 @@ class Glance:
     health_factor: float | None = None
     agrees: bool | None = None
     unread: tuple[Unread, ...] = field(default=())
+    known: Band = Band.OK
+    """The band by what could be read and decided."""
 
 
 def glance(venue: Venue[Any], account: Any, bands: Bands, moves: Moves | None = None) -> Glance:
@@ -48,7 +50,9 @@ def glance(venue: Venue[Any], account: Any, bands: Bands, moves: Moves | None = 
     health = None if health_wad is None else health_wad / WAD
     key = venue.key(account)
     if verdict.liquidatable or (audit.agrees is False and venue.reported_liquidatable(account)):
-        return Glance(key, Band.LIQUIDATABLE, Band.LIQUIDATABLE, health, audit.agrees)
+        return Glance(
+            key, Band.LIQUIDATABLE, Band.LIQUIDATABLE, health, audit.agrees, known=Band.LIQUIDATABLE
+        )
     unread: list[Unread] = []
     legs = venue.collateral_legs(account)
     unread += [Unread(Reason.ORACLE, f"no price of {leg.symbol}") for leg in legs if leg.value_raw is None]
@@ -68,7 +72,7 @@ def glance(venue: Venue[Any], account: Any, bands: Bands, moves: Moves | None = 
     if owes and verdict.margin_raw * 10_000 < verdict.requirement_raw * _EDGE_BPS:
         relaxed = Band.LIQUIDATABLE
     floor = worst([Band.UNKNOWN] * bool(unread) + [disagreeing(audit, bands)])
-    return Glance(key, max(band, floor), max(relaxed, floor), health, audit.agrees, tuple(unread))
+    return Glance(key, max(band, floor), max(relaxed, floor), health, audit.agrees, tuple(unread), known=band)
 
 
 def _band(bands: Bands, meets: Callable[[Bounds], bool]) -> Band:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import signal
+import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,11 +18,15 @@ from checker.watch.channels.build import channels_of
 from checker.watch.list_json import to_text
 from checker.watch.memory import Settings
 from checker.watch.outbox_rows import Queued, State
+from checker.watch.pace import Pace
 from checker.watch.sight import name_of, subject_of
 from checker.watch.signs import Signs, Window
 from checker.watch.store import WatchStore
-from checker.watch.watcher import Pace, Watcher
+from checker.watch.watcher import Watcher
 from margin.errors import ConfigError
+
+HUNG = 3
+"""The exit code of a watch that had to leave a job behind."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +51,9 @@ def run(options: WatchOptions) -> tuple[str, int]:
         for name in (signal.SIGTERM, signal.SIGINT):
             signal.signal(name, watcher.stop)
         watcher.run()
+        if watcher.hangs:
+            sys.stderr.flush()
+            os._exit(HUNG)  # its threads would keep the process for ever
     return "", 0
 
 
@@ -92,12 +101,23 @@ def silence(config_file: Path | None, wallet: str, length: str, now: float) -> s
         raise ConfigError("--for", 'expected a time like "30m", "6h" or "1d"')
     config = load_config(config_file)
     chosen = config.select([wallet])
+    for one in chosen:
+        if one not in config.wallets:
+            raise ConfigError(f"wallet {wallet[:80]!a}", _whose(config, one.addresses[0]))
     until = now + seconds
     with WatchStore.open(store_url(config)) as store:
         for one in chosen:
             store.silence(subject_of(one), until)
     return "".join(f"no messages about {words.plain(name_of(one), 60)} until {words.moment(int(until))}\n"
                    for one in chosen)  # fmt: skip
+
+
+def _whose(config: Config, address: str) -> str:
+    """Why no silence is kept about an address that is no wallet of its own."""
+    names = [words.plain(name_of(wallet), 60) for wallet in config.wallets if address in wallet.addresses]
+    if not names:
+        return "is not watched"
+    return f"is watched as part of {', '.join(names)}: messages are about the whole of it"
 
 
 def listing(config_file: Path | None, now: float, *, as_json: bool = False) -> str:

@@ -14,6 +14,8 @@ from checker.config import Config
 from margin.errors import ConfigError
 
 FILE_NAME = "store.sqlite"
+_ANSWER_S = 30
+"""How long PostgreSQL may take over one statement, or a lock."""
 _BUSY_S = 60.0
 """How long a process waits while another writes."""
 
@@ -68,7 +70,7 @@ def engine_of(url: URL) -> Engine:
         raise ConfigError("store.url", "a SQLite URL takes no options")
     # Raised below and not in here: an exception that is chained would hold the URL.
     with contextlib.suppress(SQLAlchemyError, ImportError):
-        found = create_engine(url, **({"connect_args": {"timeout": _BUSY_S}} if is_sqlite else {}))
+        found = create_engine(url, connect_args={"timeout": _BUSY_S} if is_sqlite else _impatient(url))
     if found is None:
         known = url.get_backend_name() == "postgresql"
         needs = (
@@ -79,6 +81,22 @@ def engine_of(url: URL) -> Engine:
         event.listen(found, "connect", _prepare_sqlite)
         event.listen(found, "begin", _begin_sqlite)
     return found
+
+
+def _impatient(url: URL) -> dict[str, Any]:
+    """What makes a server that does not answer an error; what the URL says itself stands."""
+    limits = f"-c statement_timeout={_ANSWER_S * 1000} -c lock_timeout={_ANSWER_S * 1000}"
+    given = str(url.query.get("options", ""))
+    found: dict[str, Any] = {
+        "connect_timeout": 10,
+        "keepalives_idle": 10,
+        "keepalives_interval": 5,
+        "keepalives_count": 3,
+        "tcp_user_timeout": _ANSWER_S * 1000,
+    }
+    return {name: value for name, value in found.items() if name not in url.query} | {
+        "options": f"{limits} {given}".strip()
+    }
 
 
 def _prepare_sqlite(connection: Any, _: object) -> None:

@@ -95,8 +95,10 @@ told = Table(
     Column("band", String, nullable=False),
     Column("at", Double, nullable=False),
     Column("facts", Text, nullable=False),
+    Column("known", String, nullable=False),
 )
-"""What was last put into the outbox for a channel about a subject, and the figures it was told with."""
+"""What was last put into the outbox for a channel about a subject, the figures it was told with, and where
+it was unknown the band of what could be read of it."""
 
 outbox = Table(
     "outbox",
@@ -139,6 +141,7 @@ resting = Table(
     metadata,
     Column("channel", String, primary_key=True),
     Column("until", Double, nullable=False),
+    Column("since", Double, nullable=False),
 )
 """Channels that asked to be left alone."""
 
@@ -198,18 +201,27 @@ def _tables_of_the_watch(connection: Connection) -> None:
         Column("band", String, nullable=False),
         Column("at", Double, nullable=False),
     )
-    for table in (subjects, told_then, outbox, waiting, resting, happenings, silences, checks, grounds):
+    resting_then = Table(
+        "resting",
+        MetaData(),
+        Column("channel", String, primary_key=True),
+        Column("until", Double, nullable=False),
+    )
+    then = (told_then, resting_then)
+    for table in (subjects, *then, outbox, waiting, happenings, silences, checks, grounds):
         table.create(connection)
 
 
-def _figures_that_were_told(connection: Connection) -> None:
+def _what_was_told_and_since_when_channels_rest(connection: Connection) -> None:
     connection.execute(text("ALTER TABLE told ADD COLUMN facts TEXT NOT NULL DEFAULT '[]'"))
+    connection.execute(text("ALTER TABLE told ADD COLUMN known VARCHAR NOT NULL DEFAULT 'ok'"))
+    connection.execute(text("ALTER TABLE resting ADD COLUMN since DOUBLE PRECISION NOT NULL DEFAULT 0"))
 
 
 MIGRATIONS: Sequence[Callable[[Connection], None]] = (
     _tables_of_the_book,
     _tables_of_the_watch,
-    _figures_that_were_told,
+    _what_was_told_and_since_when_channels_rest,
 )
 """Each brings a store one version further. One that was released is never changed: where a table above
 changes, its old form moves into the migration that made it."""

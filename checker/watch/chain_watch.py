@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, cast
 
 from chain.logs import Log, Mark, hashes_at, scan_logs
 from chain.rpc import Rpc, Settings
+from checker import words
 from checker.bands import Band
 from checker.config import Chain, Config
 from checker.snapshot import nothing_of
@@ -15,17 +16,34 @@ from checker.watch import own
 from checker.watch.endpoints import Endpoints
 from checker.watch.following import Following
 from checker.watch.ground import ground_moved, kept
-from checker.watch.memory import Happening
-from checker.watch.sight import Sight, seen, subject_of
+from checker.watch.memory import Footing, Happening
+from checker.watch.sight import Sight, names_of, seen, subject_of
 from checker.watch.telling import liquidation_told
 from checker.watch.values import BlockFact, Kind, Observation
 from margin.basics import Address, BlockRef, Reason, Unread
-from margin.errors import ChainUnreadable, ConfigError
-from protocols.base import Failed
-from protocols.book import Tracked
+from margin.errors import ChainUnreadable, ConfigError, ReadError
+from protocols.base import Failed, Venue
+from protocols.book import Liquidated, Tracked
 
 MOST_BLOCKS = 50_000
-"""Blocks since the last round whose events are looked through; what happened before them is not told."""
+"""Where a node does not tell the events of all blocks since the last round, of so many it must."""
+
+
+COMPARED_S = 120.0
+"""How long a comparison of the endpoints says how they are."""
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """What was seen of a chain, and what happened there since it was last decided from."""
+
+    sight: Sight
+    doubts: Sequence[Observation] = ()
+    """How far it can be believed: oracles, figures."""
+    replaced: frozenset[str] = frozenset()
+    """Hashes of blocks that were decided from, and are not canonical any more."""
+    happenings: Sequence[Happening] = ()
+    footings: Sequence[Footing] = ()
 
 
 @dataclass
@@ -37,17 +55,21 @@ class ChainWatch:
     patience: Settings
     rpc: Rpc = field(init=False)
     sight: Sight | None = None
-    """The last reading, good or bad; `None` before the first."""
+    """The last reading that was decided from, good or bad; `None` before the first."""
+    fresh: Look | None = None
+    """The newest look."""
     last: BlockFact | None = None
     """The last block that was read and decided from."""
     ground: dict[str, dict[str, str | int]] = field(default_factory=dict)
     """By account what it was last seen to stand on."""
-    changed: set[str] = field(default_factory=set)
-    """Accounts whose ground is not in the store as it is here."""
     doubts: Sequence[Observation] = ()
     """How far the last reading can be believed: oracles, figures."""
-    differing: Sequence[str] | None = None
-    """What is wrong with the endpoints, as last compared; `None` while they were not."""
+    liquidations: dict[str, tuple[Mark, Liquidated, str, str]] = field(default_factory=dict)
+    """Those found by this process: block, what, subject and name."""
+    _differing: tuple[float, Sequence[str]] | None = None
+    """What was wrong with the endpoints, and when they were compared."""
+    _marked: BlockFact | None = None
+    """What had been decided from when they were compared last: every endpoint should have it by now."""
 
     def __post_init__(self) -> None:
         self.rpc = Rpc.open(self.chain.name, self.chain.urls, self.chain.chain_id, self.patience)
@@ -65,29 +87,70 @@ class ChainWatch:
         self.endpoints.close()
 
     def compare(self, now: float) -> None:
-        """Asks each endpoint for the block that was decided from last, where there are several."""
-        if self.last is None or len(self.chain.urls) < 2:
+        """Asks each endpoint for a block that all should have by now, where there are several."""
+        block, self._marked = self._marked, self.last
+        self._differing = None
+        if block is None or len(self.chain.urls) < 2:
             return
         try:
-            self.differing = self.endpoints.compare(self.rpc.chain_id, self.last[1], now)
+            found = self.endpoints.compare(self.rpc.chain_id, block[1], now)
         except ChainUnreadable:  # nobody told the chain's id so far: the look says why
-            self.differing = None
+            return
+        if found is not None:
+            self._differing = now, found
 
-    def look(self, now: Callable[[], float], *, first: bool) -> Sight:
-        """Reads every wallet on the chain at its newest block.
+    def differing(self, now: float) -> Sequence[str] | None:
+        """What is wrong with the endpoints; `None` where they were not compared lately."""
+        if self._differing is None or abs(now - self._differing[0]) > COMPARED_S:
+            return None
+        return self._differing[1]
 
-        Raises `ConfigError` where the configuration is wrong, but only at the `first` look: later it is
-        the node that has changed.
+    def resume(self, last: BlockFact | None, ground: dict[str, dict[str, str | int]]) -> None:
+        """Goes on from where an earlier run had come to."""
+        self.last = self._marked = last
+        self.ground = ground
+
+    def look(self, now: Callable[[], float], *, first: bool) -> Look:
+        """Reads every wallet on the chain at its newest block, and what happened there since the last.
+
+        Nobody else sees it before it was decided from. Raises `ConfigError` where the configuration is
+        wrong, but only at the `first` look: later it is the node that has changed.
         """
         try:
-            self.sight = self._read(now)
+            sight = self._read(now)
         except ConfigError as error:
             if first:
                 raise
-            unread = Unread(Reason.UNSUPPORTED, error.problem)
-            self.sight = seen(self.config, nothing_of(self.chain, self.config, unread), now())
-        self.doubts = [*own.figures_of(self.sight), *own.oracles_of(self.chain, self.sight)]
-        return self.sight
+            sight = self._blind(Unread(Reason.UNSUPPORTED, error.problem), now)
+        self.fresh = self._looked(sight, now)
+        return self.fresh
+
+    def _looked(self, sight: Sight, now: Callable[[], float]) -> Look:
+        """What happened is looked for first: a liquidation is never told as a recovery.
+
+        Where that cannot be read, nothing is decided from the new sight, and it is tried again.
+        """
+        if sight.unread is not None:
+            return Look(sight)
+        try:
+            replaced = self._replaced()
+            happenings = [*self._happened(sight), *self._undone(replaced)]
+        except ReadError as failure:
+            why = Unread(failure.unread.reason, f"what happened there: {failure.unread.detail}")
+            return Look(self._blind(why, now))
+        doubts = (*own.figures_of(sight), *own.oracles_of(self.chain, sight))
+        return Look(sight, doubts, replaced, tuple(happenings), tuple(self._footings(sight)))
+
+    def _blind(self, why: Unread, now: Callable[[], float]) -> Sight:
+        return seen(self.config, nothing_of(self.chain, self.config, why), now())
+
+    def decided(self, look: Look, grounds: Mapping[str, dict[str, str | int]]) -> None:
+        """A look was decided from, and that is written down; `grounds` as they are kept now."""
+        self.sight, self.doubts = look.sight, look.doubts
+        self.ground.update(grounds)
+        if look.sight.block is not None and look.sight.whole:
+            # What happened at a venue that could not be read now is looked for with the next round.
+            self.last = look.sight.block
 
     def _read(self, now: Callable[[], float]) -> Sight:
         """What is told of a wallet was read at the block itself, beside the protocols' own views."""
@@ -108,88 +171,124 @@ class ChainWatch:
             for address in wallet.addresses
         }
 
-    def replaced(self) -> frozenset[str]:
+    def _replaced(self) -> frozenset[str]:
         """The hash of the last block that was decided from, where a reorganisation replaced it."""
         if self.last is None:
             return frozenset()
         _, number, hash_, _ = self.last
         (found,) = hashes_at(self.rpc, [number])
-        return frozenset() if found == hash_ else frozenset({hash_})
+        # A node that has no such block yet lags behind.
+        return frozenset() if found in (None, hash_) else frozenset({hash_})
 
-    def happened(self, sight: Sight, names: Mapping[Address, tuple[str, str]]) -> list[Happening]:
-        """Liquidations since the last round, and what moved under accounts. `names`: by owner."""
-        block = sight.reading.block
-        if block is None:
-            return []
-        found: list[Happening] = []
+    def _happened(self, sight: Sight) -> Iterable[Happening]:
+        """Liquidations since the last round, for each wallet that holds the account."""
+        assert sight.reading.block is not None
+        names = names_of(self.config)
         for venue in sight.reading.venues:
             if isinstance(venue.book, Unread):
                 continue
             here = cast("Tracked[Any]", venue.book.venue)
-            for what in here.liquidations_in(self._logs(here, block)):
-                if what.key.owner not in names:
-                    continue
-                subject, name = names[what.key.owner]
-                found.append(
-                    Happening(
-                        key=f"{what.key.venue}/{what.transaction}/{what.key.account}/{what.collateral_token}",
-                        subject=subject,
-                        name=name,
-                        kind=Kind.LIQUIDATED,
-                        sentences=liquidation_told(what, here.usd_per_unit),
-                        blocks=() if sight.block is None else (sight.block,),
-                    )
-                )
-        return found + self._moved(sight, names, block)
+            logs, skipped = self._logs(here, sight.reading.block)
+            if skipped is not None:
+                yield self._skipped(here.id, skipped, sight)
+            those = [one for one in here.liquidations_in(logs) if one.key.owner in names]
+            hashes = hashes_at(self.rpc, [one.block for one in those]) if those else []
+            for what, hash_ in zip(those, hashes, strict=True):
+                for subject, name in names[what.key.owner]:
+                    yield self._liquidation(what, str(hash_), subject, name, here, sight)
 
-    def _logs(self, venue: Tracked[Any], block: BlockRef) -> Iterable[Log]:
-        """Events of the venue since the last round."""
+    def _liquidation(
+        self, what: Liquidated, hash_: str, subject: str, name: str, venue: Tracked[Any], sight: Sight
+    ) -> Happening:
+        mark = Mark(what.block, hash_)
+        self.liquidations[f"{subject}/{what.transaction}"] = mark, what, subject, name
+        return Happening(
+            # Mined again in another block it is another one: the first was taken back.
+            key=f"{what.key.venue}/{what.transaction}/{what.key.account}/{what.collateral_token}/{hash_}/{subject}",
+            subject=subject,
+            name=name,
+            kind=Kind.LIQUIDATED,
+            sentences=liquidation_told(what, venue.usd_per_unit),
+            blocks=() if sight.block is None else (sight.block,),
+        )
+
+    def _undone(self, replaced: Collection[str]) -> Iterable[Happening]:
+        """Liquidations that were told from blocks that a reorganisation has replaced."""
+        those = list(self.liquidations.items()) if replaced else []
+        hashes = hashes_at(self.rpc, [mark.number for _, (mark, *_) in those]) if those else []
+        for (key, (mark, what, subject, name)), found in zip(those, hashes, strict=True):
+            if found in (None, mark.hash):
+                continue
+            del self.liquidations[key]
+            said = (
+                f"{what.key.venue}: a liquidation of {what.key.account} was taken back",
+                f"transaction {what.transaction}: a reorganisation replaced block {mark.number}",
+            )
+            yield Happening(f"undone/{key}/{mark.hash}", subject, name, Kind.UNDONE, said)
+
+    def _skipped(self, venue: str, blocks: tuple[int, int], sight: Sight) -> Happening:
+        first, last = blocks
+        said = f"{venue}: what happened from block {first} to {last} cannot be read: liquidations there are"
+        said += " not told, and may be behind what looks like a recovery"
+        return Happening(
+            key=f"skipped/{venue}/{first}/{last}",
+            subject=f"{self.subject}/past",
+            name=f"the watch of {self.chain.name}",
+            kind=Kind.WATCH,
+            sentences=(said,),
+            blocks=() if sight.block is None else (sight.block,),
+        )
+
+    def _logs(self, venue: Tracked[Any], block: BlockRef) -> tuple[Iterable[Log], tuple[int, int] | None]:
+        """Events of the venue since the last round, and blocks that are too long ago to be read."""
         if self.last is None:
-            return []
+            return [], None
         _, number, hash_, _ = self.last
-        wanted = venue.watched()
         after: Mark | None = Mark(number, hash_)
         read = self.following.logs.get(venue.id)
         if read is not None and read[:2] == (after, Mark(block.number, block.hash)):
-            return read[2]
-        if block.number - number > MOST_BLOCKS:
-            number, after = block.number - MOST_BLOCKS, None
-        elif hashes_at(self.rpc, [number]) != [hash_]:
+            return read[2], None
+        if hashes_at(self.rpc, [number]) != [hash_]:
             # Replaced: whatever stands there now is looked through from a little before.
             number, after = max(0, number - 64), None
-        pieces = scan_logs(self.rpc, wanted, number + 1, block, after=after)
+        try:
+            return self._scanned(venue, number, block, after), None
+        except ChainUnreadable:
+            late = block.number - MOST_BLOCKS
+            if late <= number:
+                raise
+            return self._scanned(venue, late, block, None), (number + 1, late)
+
+    def _scanned(self, venue: Tracked[Any], number: int, block: BlockRef, after: Mark | None) -> list[Log]:
+        pieces = scan_logs(self.rpc, venue.watched(), number + 1, block, after=after)
         return [log for piece in pieces for log in piece.logs]
 
-    def _moved(
-        self, sight: Sight, names: Mapping[Address, tuple[str, str]], block: BlockRef
-    ) -> list[Happening]:
-        found = []
+    def _footings(self, sight: Sight) -> Iterable[Footing]:
+        """Accounts that stand on other parameters than when they were seen last."""
+        names = names_of(self.config)
+        assert sight.block is not None
         for account_name, (venue, account) in sight.held.items():
             if isinstance(account, Failed):
                 continue
             after = dict(venue.ground(account))
             before = self.ground.get(account_name, {})
-            sentences = ground_moved(before, after)
-            self.ground[account_name] = kept(before, after)
-            if self.ground[account_name] != before:
-                self.changed.add(account_name)
-            owner = venue.key(account).owner
-            if not sentences or owner not in names:
+            if kept(before, after) == before:
                 continue
-            subject, name = names[owner]
-            health_wad = venue.verdict(account).health_factor_wad
-            stands = () if health_wad is None else (f"its health there is now {health_wad / 10**18:.4f}",)
-            found.append(
-                Happening(
-                    key=f"{account_name}/ground/{block.hash}",
-                    subject=subject,
-                    name=name,
-                    kind=Kind.GROUND,
-                    sentences=(*(f"{account_name}: {one}" for one in sentences), *stands),
-                    blocks=() if sight.block is None else (sight.block,),
-                )
-            )
-        return found
+            told = tuple(names.get(venue.key(account).owner, ()))
+            stands = self._stands(account_name, venue, account) if ground_moved(before, after) else ()
+            yield Footing(account_name, after, told, stands, sight.block)
+
+    def _stands(self, name: str, venue: Venue[Any], account: Any) -> tuple[str, ...]:
+        """The verdict before and after."""
+        health_wad = venue.verdict(account).health_factor_wad
+        if health_wad is None:
+            return ()
+        now = f"its health there is now {words.health(health_wad)}"
+        before = self.sight.held.get(name) if self.sight is not None else None
+        if before is None or isinstance(before[1], Failed):
+            return (now,)
+        was_wad = before[0].verdict(before[1]).health_factor_wad
+        return (now,) if was_wad is None else (f"{now}, and was {words.health(was_wad)}",)
 
 
 def _owners(config: Config) -> list[Address]:

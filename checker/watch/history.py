@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import select
+from sqlalchemy import Connection, select
 
 from checker.bands import Band
 from checker.store import schema as tables
 from checker.store.database import Database
+from checker.watch.ground import ground_moved, kept
+from checker.watch.memory import Footing, Happening
 from checker.watch.message_json import band_of, blocks_of, blocks_text
-from checker.watch.values import BlockFact, Observation
+from checker.watch.values import BlockFact, Kind, Observation
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,19 +56,44 @@ class History(Database):
         for row in rows:
             yield Check(row.at, band_of(row.band), blocks_of(row.blocks), json.loads(row.figures))
 
-    def grounds(self) -> dict[str, dict[str, str | int]]:
-        """By account the parameters it was last seen to stand on."""
-        table = tables.grounds
+    def grounds(self, accounts: Sequence[str] | None = None) -> dict[str, dict[str, str | int]]:
+        """By account the parameters it was last seen to stand on; of all accounts, or of these."""
         with self.transaction(writes=False) as connection:
-            rows = connection.execute(select(table.c.account, table.c.parameters)).all()
-        return {row.account: json.loads(row.parameters) for row in rows}
+            return _grounds(connection, accounts)
 
-    def keep_grounds(self, grounds: Mapping[str, Mapping[str, str | int]]) -> None:
-        """Writes those over what was known of the same accounts."""
-        rows = [
-            {"account": account, "parameters": json.dumps(dict(parameters))}
-            for account, parameters in grounds.items()
-        ]
-        if rows:
-            with self.transaction() as connection:
-                self.put(connection, tables.grounds, ["account"], rows)
+    def moved(self, connection: Connection, footings: Sequence[Footing]) -> list[Happening]:
+        """What changed under accounts since it was kept; then the new is kept. A step of a transaction."""
+        before = _grounds(connection, [one.account for one in footings], locks=True)
+        found, rows = [], []
+        for one in sorted(footings, key=lambda one: one.account):
+            old = before.get(one.account, {})
+            new = kept(old, one.parameters)
+            if new == old:
+                continue
+            rows.append({"account": one.account, "parameters": json.dumps(new)})
+            sentences = tuple(f"{one.account}: {said}" for said in ground_moved(old, one.parameters))
+            for subject, name in one.told if sentences else ():
+                key = f"{one.account}/ground/{one.block[2]}/{subject}"
+                said = (*sentences, *one.stands)
+                found.append(Happening(key, subject, name, Kind.GROUND, said, (), (one.block,)))
+        self.put(connection, tables.grounds, ["account"], rows)
+        return found
+
+
+def _grounds(
+    connection: Connection, accounts: Sequence[str] | None, *, locks: bool = False
+) -> dict[str, dict[str, str | int]]:
+    table = tables.grounds
+    chosen = select(table.c.account, table.c.parameters).order_by(table.c.account)
+    found = {}
+    for piece in [None] if accounts is None else pieces(sorted(accounts)):
+        these = chosen if piece is None else chosen.where(table.c.account.in_(piece))
+        rows = connection.execute(these.with_for_update() if locks else these)
+        found.update({row.account: json.loads(row.parameters) for row in rows})
+    return found
+
+
+def pieces(keys: Sequence[str], size: int = 5000) -> Iterator[Sequence[str]]:
+    """Databases bound the number of parameters of a query."""
+    for start in range(0, len(keys), size):
+        yield keys[start : start + size]

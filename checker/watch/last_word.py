@@ -6,6 +6,7 @@ store, it says that much itself, through every channel that takes it.
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from uuid import uuid4
@@ -34,14 +35,23 @@ class LastWord:
     channels: Mapping[ChannelKey, Sender]
     now: Callable[[], float]
     _since: float | None = None
+    _lock: threading.Lock = field(default_factory=threading.Lock, repr=False)
     _tried: dict[str, float] = field(default_factory=dict)
     """By channel, when it was tried last."""
     _told: dict[str, str] = field(default_factory=dict)
     """By channel that took it, under which message id."""
 
-    def failing(self, error: StoreError) -> None:
-        """The store failed: said once it has for a while, once to each channel that takes it."""
-        now = self.now()
+    def failing(self, error: StoreError, since: float | None = None) -> None:
+        """The store failed: said once it has for a while, once to each channel that takes it.
+
+        `since`: when that began, where it was not told here at once.
+        """
+        with self._lock:
+            self._failing(error, self.now(), since)
+
+    def _failing(self, error: StoreError, now: float, since: float | None) -> None:
+        if since is not None:
+            self._since = since
         if self._since is None or now < self._since:  # a clock that was set back
             self._since = now
         if now - self._since < AFTER_S:
@@ -61,6 +71,10 @@ class LastWord:
 
     def well(self) -> None:
         """The store could be written. Raises `StoreError` where it then could not."""
+        with self._lock:
+            self._well()
+
+    def _well(self) -> None:
         if self._told:
             back = _message(Band.UNKNOWN, Band.OK, int(self.now()), "it can be written again")
             self.store.queue(back, list(self._told), self.now())

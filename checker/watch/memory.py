@@ -8,7 +8,7 @@ be seen for a moment has not changed, and one that is seen again is compared wit
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from checker.bands import Band
@@ -56,6 +56,8 @@ class Told:
     at: float
     facts: tuple[Fact, ...] = ()
     """The figures it was told with."""
+    known: Band = Band.OK
+    """Where it was unknown: the band of what could be read of it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +72,20 @@ class Happening:
     sentences: tuple[str, ...] = ()
     facts: tuple[Fact, ...] = ()
     blocks: tuple[BlockFact, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Footing:
+    """The parameters an account stands on, as they were read: compared with those kept, in one step."""
+
+    account: str
+    """By venue and account."""
+    parameters: Mapping[str, str | int]
+    told: tuple[tuple[str, str], ...]
+    """Subject and name of whoever is told when one of them changes."""
+    stands: tuple[str, ...]
+    """What has become of the account."""
+    block: BlockFact
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,17 +145,27 @@ def _steady(kept: Band, seen: Observation) -> Band:
 
 
 def to_say(
-    channel: ChannelKey, band: Band, told: Told | None, now: float, settings: Settings, *, waits: bool = False
+    channel: ChannelKey,
+    band: Band,
+    told: Told | None,
+    now: float,
+    settings: Settings,
+    *,
+    waits: bool = False,
+    known: Band = Band.OK,
 ) -> Kind | None:
     """Whether the channel is to be told of the band now, and as what: BAND, REPEAT or nothing.
 
     At first sight it counts as told that all is ok. `waits`: an earlier message about the subject is
-    not delivered yet; then nothing is repeated.
+    not delivered yet; then nothing is repeated. `known`: of a subject that is unknown, the band of what
+    could be read of it; that it falls is told as well.
     """
     before = Band.OK if told is None else told.band
     matters = band is Band.UNKNOWN or band >= channel.min_band
     if band is not before:
         return Kind.BAND if matters or before is not Band.OK else None
+    if told is not None and band is Band.UNKNOWN and known > told.known and known >= channel.min_band:
+        return Kind.BAND
     if told is None or band is Band.OK or not matters or waits or settings.repeat_after_s is None:
         return None
     # A time to come is of a clock that was set back: better said once too often than not for years.
@@ -152,7 +178,8 @@ def change_of(seen: Observation, kept: Kept, told: Told | None, kind: Kind) -> S
     old = Band.OK if told is None else told.band
     if kind is Kind.BAND and seen.subject.startswith(WATCH):
         kind = Kind.WATCH
-    entry = Entry(seen.subject, seen.name, old, kept.band, seen.sentences, since(told, seen.facts))
+    sentences, facts = seen.told()
+    entry = Entry(seen.subject, seen.name, old, kept.band, sentences, since(told, facts))
     return Said(kind, entry, seen.blocks)
 
 
@@ -177,7 +204,8 @@ def happened(
     sentences = tuple(one for happening in happenings for one in happening.sentences)
     facts = tuple(one for happening in happenings for one in happening.facts)
     if seen is not None:
-        sentences, facts = sentences + seen.sentences, facts + since(told, seen.facts)
+        more, figures = seen.told()
+        sentences, facts = sentences + more, facts + since(told, figures)
     blocks = _all_blocks([*(one.blocks for one in happenings), seen.blocks if seen else ()])
     return Said(first.kind, Entry(first.subject, first.name, old, new, sentences, facts), blocks)
 
@@ -190,7 +218,8 @@ def messages(said: Iterable[Said], now: float, settings: Settings) -> list[Messa
     found = []
     for kind, those in by_kind.items():
         size = 1
-        if len(those) > settings.digest_above:
+        # What was taken from whom, by which transaction, is nothing to be cut short.
+        if len(those) > settings.digest_above and kind is not Kind.LIQUIDATED:
             those.sort(key=lambda one: -one.entry.new)
             size = settings.digest_most
         for start in range(0, len(those), size):

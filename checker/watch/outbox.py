@@ -66,14 +66,16 @@ def deliver_due(
     owner: str,
     *,
     only: Collection[str] | None = None,
+    stops: Callable[[], bool] = lambda: False,
     patience: Patience | None = None,
     rng: random.Random | None = None,
 ) -> Report:
     """Tries every message whose time has come, once each.
 
     `channels` are all there are, by their keys: a message that one gives up is told by the others. With
-    `only`, just those channels' messages are tried. `now` is the clock, read before and after each attempt
-    (seconds since 1970), `owner` names this process among those that use the store.
+    `only`, just those channels' messages are tried. When `stops` says so, no other is begun. `now` is the
+    clock, read before and after each attempt (seconds since 1970), `owner` names this process among those
+    that use the store.
 
     Raises `StoreError` when the database fails, and what a channel raises beside `NotNow` and `Gone`; the
     message is then tried again later.
@@ -84,7 +86,7 @@ def deliver_due(
     _give_up_orphans(run)
     failures = dict.fromkeys(channels if only is None else [key for key in channels if key in only], 0)
     tried: set[int] = set()
-    while (found := _claim_next(run, owner, failures, tried)) is not None:
+    while not stops() and (found := _claim_next(run, owner, failures, tried)) is not None:
         tried.add(found.id)
         if _attempt(run, found):
             failures[found.channel] = 0
@@ -134,9 +136,10 @@ def _mark_sent(run: _Run) -> None:
     unmarked = run.store.unmarked
     for id_, at in list(unmarked.items()):
         with run.store.transaction() as connection:
-            outbox_rows.end(connection, id_, State.SENT, at)
-        del unmarked[id_]
-        run.report.sent.append(id_)
+            ended = outbox_rows.end(connection, id_, State.SENT, at)
+        unmarked.pop(id_, None)  # several channels may be at it, each in its thread
+        if ended:
+            run.report.sent.append(id_)
 
 
 def _not_now(run: _Run, queued: Queued, error: NotNow) -> None:
@@ -155,10 +158,10 @@ def _not_now(run: _Run, queued: Queued, error: NotNow) -> None:
         doubled = patience.first_wait_s * 2.0 ** min(queued.attempts - 1, 30)
         wait = min(doubled, patience.longest_wait_s) * run.rng.uniform(0.5, 1.0)
     with run.store.transaction() as connection:
-        outbox_rows.postpone(connection, queued.id, now + wait, reason)
+        outbox_rows.postpone(connection, queued.id, now + min(wait, outbox_rows.LONGEST_WAIT_S), reason)
         run.report.notes[queued.id] = {"channel": queued.channel, "why": reason}
         if asked is not None:  # its limits are the channel's, not the message's
-            row = {"channel": queued.channel, "until": now + wait}
+            row = {"channel": queued.channel, "until": now + wait, "since": now}
             run.store.put(connection, tables.resting, ["channel"], [row])
     run.report.postponed.append(queued.id)
 

@@ -22,7 +22,9 @@ from checker.watch.values import Message
 CLAIM_S = 120.0
 """How long a claim holds: more than a channel may take to answer."""
 LONGEST_REST_S = 6 * 3600.0
-"""The longest that a message waits for its next attempt, whatever the channel asks for."""
+"""The longest that a channel is left alone, whatever it asks for."""
+LONGEST_WAIT_S = 120.0
+"""The longest that a message waits for its next attempt, the rest of its channel aside."""
 _CLOCKS_DIFFER_S = 300.0
 """How far two clocks, or one before and after it was set, may be apart without a claim being lost."""
 
@@ -117,7 +119,11 @@ def due(
     `passed` are left out.
     """
     rests = tables.resting.c
-    resting = exists().where(rests.channel == _box.channel, _is_to_come(rests.until, now))
+    resting = exists().where(
+        rests.channel == _box.channel,
+        _is_to_come(rests.until, now, LONGEST_REST_S),
+        rests.since <= now + _CLOCKS_DIFFER_S,
+    )
     mine, earlier = tables.waiting.alias().c, tables.waiting.alias().c
     blocked = exists().where(
         mine.message == _box.id,
@@ -129,7 +135,7 @@ def due(
         _box.state == State.PENDING,
         _box.channel.in_(channels),
         _box.id.not_in(passed),
-        ~_is_to_come(_box.next_attempt, now),
+        or_(_box.attempts == 0, ~_is_to_come(_box.next_attempt, now, LONGEST_WAIT_S)),
         _is_free(now),
         ~resting,
         ~blocked,
@@ -156,6 +162,17 @@ def latest(connection: Connection, count: int) -> list[Queued]:
     return [_queued(row) for row in connection.execute(chosen)]
 
 
+def lost(connection: Connection, channels: Iterable[str]) -> dict[str, str]:
+    """The channels that gave up the last message that ended, and why."""
+    found = {}
+    for channel in channels:
+        ended = select(_box.state, _box.error).where(_box.channel == channel, _box.ended.is_not(None))
+        last = connection.execute(ended.order_by(_box.ended.desc(), _box.id.desc()).limit(1)).first()
+        if last is not None and last.state == State.FAILED:
+            found[channel] = str(last.error)
+    return found
+
+
 def subjects_waiting(connection: Connection, channels: Iterable[str]) -> set[tuple[str, str]]:
     """Channel and subject of what is pending."""
     chosen = select(_waiting.channel, _waiting.subject).where(_waiting.channel.in_(list(channels)))
@@ -167,8 +184,8 @@ def _is_free(now: float) -> Any:
     return or_(until.is_(None), until <= now, until > now + CLAIM_S + _CLOCKS_DIFFER_S)
 
 
-def _is_to_come(time: Any, now: float) -> Any:
-    return and_(time > now, time <= now + LONGEST_REST_S + _CLOCKS_DIFFER_S)
+def _is_to_come(time: Any, now: float, longest_s: float) -> Any:
+    return and_(time > now, time <= now + longest_s + _CLOCKS_DIFFER_S)
 
 
 def _queued(row: Any) -> Queued:

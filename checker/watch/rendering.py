@@ -34,9 +34,12 @@ DIGEST_FITS = 15
 _NOTES = {
     Kind.REPEAT: "still",
     Kind.LIQUIDATED: "liquidated",
+    Kind.UNDONE: "liquidation taken back",
     Kind.GROUND: "the ground moved",
     Kind.FAILED: "not delivered by another channel",
 }
+_TOLD_WHOLE = frozenset({Kind.LIQUIDATED, Kind.UNDONE, Kind.GROUND, Kind.FAILED})
+"""Where the first sentence of an entry is not all of what happened."""
 _BLANKS = re.compile("[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u2800\u3164\ufe00-\ufe0f\uffa0]")
 """Printable to Unicode, nothing to the eye; besides all of category C."""
 _LINK = re.compile(r"(?<=[A-Za-z0-9+.-]):(?=//)")
@@ -183,7 +186,8 @@ def _digest_title(kind: Kind, entries: Sequence[Entry]) -> str:
 
 
 def _line(kind: Kind, entry: Entry, mark: Mark) -> Line:
-    sentence = mark(clean(entry.sentences[0], LONGEST_SENTENCE)) if entry.sentences else ""
+    shown = entry.sentences if kind in _TOLD_WHOLE else entry.sentences[:1]
+    sentence = mark(clean("; ".join(shown), LONGEST_SENTENCE)) if shown else ""
     return Line(headline(kind, entry, mark), sentence)
 
 

@@ -4,27 +4,28 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from functools import cache, partial
 
 from checker.bands import Band
 from checker.config import Config, Wallet
 from checker.snapshot import nothing_of
 from checker.wallet_view import wallet_view
 from checker.watch import own
-from checker.watch.chain_watch import ChainWatch
-from checker.watch.memory import Happening, Kept
+from checker.watch.chain_watch import ChainWatch, Look
+from checker.watch.memory import Footing, Happening, Kept
 from checker.watch.memory import Settings as Patience
-from checker.watch.sight import Sight, held_of, name_of, seen, subject_of, together
+from checker.watch.sight import Part, Sight, held_of, name_of, seen, subject_of, together
 from checker.watch.store import WatchStore
-from checker.watch.telling import told_of
-from checker.watch.values import ChannelKey, Observation
-from margin.basics import Address, Reason, Unread
-from margin.errors import ReadError
+from checker.watch.telling import Held, told_of
+from checker.watch.values import ChannelKey, Observation, Words
+from margin.basics import Reason, Unread
 
 RECORD_S = 60.0
-"""How often how each wallet stands goes into the history."""
-WORDS_KEPT_S = 600.0
-"""How long what is said of a wallet is used again, while its band stays."""
+"""How often how wallets stand goes into the history, where it changed …"""
+RECORD_ALL_S = 3600.0
+"""… and where it did not."""
+MOVED = 0.005
+"""By which share a health must have moved to count as changed there."""
 
 
 @dataclass
@@ -39,19 +40,19 @@ class Rounds:
     now: Callable[[], float]
     oldest_s: float
     """A chain that was not read for so long can not be seen."""
-    _words: dict[str, tuple[Band, float, tuple[Any, ...]]] = field(default_factory=dict)
     _figures: dict[str, dict[str, float]] = field(default_factory=dict)
     _recorded: float = 0.0
+    _history: dict[str, tuple[float, Band | None, float | None]] = field(default_factory=dict)
+    """By subject when, as what and with which health it was written down last."""
 
     def resume(self) -> None:
         """Goes on from the blocks that an earlier run had decided from."""
         known = self.store.kept([watch.subject for watch in self.chains.values()])
         grounds = self.store.grounds()
         for name, watch in self.chains.items():
-            watch.ground = {one: of for one, of in grounds.items() if one.startswith(f"{name}/")}
+            ground = {one: of for one, of in grounds.items() if one.startswith(f"{name}/")}
             before = known.get(watch.subject)
-            if before is not None and before.blocks:
-                watch.last = before.blocks[0]
+            watch.resume(before.blocks[0] if before is not None and before.blocks else None, ground)
 
     def again(self, others: Sequence[Observation] = (), happenings: Sequence[Happening] = ()) -> list[int]:
         """Decides without a new look: a chain that nobody has read for too long is told as such.
@@ -59,32 +60,19 @@ class Rounds:
         `others`: observations of the watch itself.
         """
         now = self.now()
-        return self._decide(self.sights(now), now, happenings, frozenset(), others)
+        sights = self.sights(now)
+        return self._decide(sights, now, happenings, frozenset(), [*self._own(sights, now), *others])
 
     def after(self, watch: ChainWatch) -> list[int]:
-        """Decides after a look at a chain; the messages queued.
-
-        What happened is looked for first: a liquidation is never told as a recovery. Where that cannot
-        be read, nothing is decided from the new sight, and it is tried again with the next.
-        """
-        sight, now = watch.sight, self.now()
-        assert sight is not None, "look first"
-        happenings: list[Happening] = []
-        replaced: frozenset[str] = frozenset()
-        if sight.unread is None:
-            try:
-                replaced = watch.replaced()
-                happenings = watch.happened(sight, self._names())
-            except ReadError as failure:
-                unread = Unread(failure.unread.reason, f"what happened there: {failure.unread.detail}")
-                watch.sight = seen(self.config, nothing_of(watch.chain, self.config, unread), now)
-                return self.after(watch)
-        ids = self._decide(self.sights(now), now, happenings, replaced)
-        if sight.block is not None and sight.whole:
-            # What happened at a venue that could not be read now is looked for with the next round.
-            watch.last = sight.block
-        self.store.keep_grounds({account: watch.ground[account] for account in watch.changed})
-        watch.changed.clear()
+        """Decides after a look at a chain; the messages queued."""
+        look, now = watch.fresh, self.now()
+        assert look is not None, "look first"
+        sights = {**self.sights(now), watch.chain.name: look.sight}
+        ids = self._decide(
+            sights, now, look.happenings, look.replaced, self._own(sights, now, look), look.footings
+        )
+        accounts = [one.account for one in look.footings]
+        watch.decided(look, self.store.grounds(accounts) if accounts else {})
         return ids
 
     def _decide(
@@ -93,21 +81,36 @@ class Rounds:
         now: float,
         happenings: Sequence[Happening],
         replaced: frozenset[str],
-        others: Sequence[Observation] = (),
+        others: Iterable[Observation],
+        footings: Sequence[Footing] = (),
     ) -> list[int]:
-        wallets = self._wallets(sights, now, replaced)
-        observations = [*self._own(sights), *others, *wallets]
-        if now - self._recorded >= RECORD_S or now < self._recorded:
-            self.store.record(wallets, now, self._figures)
-            self._recorded = now
+        wallets = self._wallets(sights, replaced)
+        self._record(wallets, now)
         return self.store.decide(
-            observations,
+            [*others, *wallets],
             self.channels,
             now,
             self.patience,
             happenings=happenings,
+            footings=footings,
             replaced=replaced,
         )
+
+    def _record(self, wallets: Sequence[Observation], now: float) -> None:
+        """Into the history goes who stands otherwise than when it was written last, and each once an hour."""
+        if 0 <= now - self._recorded < RECORD_S:
+            return
+        news = []
+        for one in wallets:
+            health = self._figures[one.subject].get("lowest_health")
+            at, band, then = self._history.get(one.subject, (-RECORD_ALL_S, None, None))
+            moved = (health is None) is not (then is None) or abs((health or 1.0) / (then or 1.0) - 1) > MOVED
+            if band is not one.band or moved or not 0 <= now - at < RECORD_ALL_S:
+                news.append(one)
+        self.store.record(news, now, self._figures)
+        self._recorded = now
+        for one in news:
+            self._history[one.subject] = now, one.band, self._figures[one.subject].get("lowest_health")
 
     def sights(self, now: float) -> dict[str, Sight | None]:
         """What counts as seen of each chain now: a reading too old is none; `None` before the first."""
@@ -129,35 +132,33 @@ class Rounds:
             for wallet in self.config.wallets
         ]
 
-    def _names(self) -> dict[Address, tuple[str, str]]:
-        return {
-            address: (subject_of(wallet), name_of(wallet))
-            for wallet in self.config.wallets
-            for address in wallet.addresses
-        }
-
-    def _own(self, sights: Mapping[str, Sight | None]) -> Iterable[Observation]:
-        """The watch of each chain, and how far what it sees can be believed."""
+    def _own(
+        self, sights: Mapping[str, Sight | None], now: float, look: Look | None = None
+    ) -> Iterable[Observation]:
+        """The watch of each chain, and how far what it sees can be believed; `look`: not decided from yet."""
         for name, watch in self.chains.items():
             sight = sights[name]
             if sight is None:
                 continue
             upto = sight.block if sight.whole else watch.last
             yield own.sight_of(name, sight, upto, len(self.config.wallets))
-            if sight is watch.sight:  # one that is too old says nothing
+            if look is not None and sight is look.sight:
+                yield from look.doubts
+            elif sight is watch.sight:  # one that is too old says nothing
                 yield from watch.doubts
-            if watch.differing is not None:
-                yield own.endpoints_of(name, watch.differing)
+            differing = watch.differing(now)
+            if differing is not None:
+                yield own.endpoints_of(name, differing)
 
-    def _wallets(
-        self, sights: Mapping[str, Sight | None], now: float, replaced: frozenset[str]
-    ) -> list[Observation]:
+    def _wallets(self, sights: Mapping[str, Sight | None], replaced: frozenset[str]) -> list[Observation]:
         """Every wallet, once each chain was looked at."""
         ready = [sight for sight in sights.values() if sight is not None]
         if len(ready) < len(sights):
             return []
-        known = self.store.kept()
+        # Who stands on a block that was replaced is worth a look at the store.
+        kept = self.store.kept() if replaced else {}
         blocks = tuple(sight.block for sight in ready if sight.block is not None)
+        held = cache(lambda: held_of(ready))
         found = []
         for wallet in self.config.wallets:
             subject = subject_of(wallet)
@@ -165,39 +166,32 @@ class Rounds:
             self._figures[subject] = (
                 {} if part.lowest_health is None else {"lowest_health": part.lowest_health}
             )
-            before = known.get(subject)
-            sentences, facts = self._said(wallet, part.band, part.why, before, ready, now)
-            if before is not None and part.band < (before.band or Band.OK) and _stood_on(before, replaced):
-                sentences = ("the block that the last message was taken from was replaced", *sentences)
+            corrects = subject in kept and _stood_on(kept[subject], replaced)
+            told = cache(partial(_told, wallet, part, ready, held, corrects=corrects))
             found.append(
-                Observation(subject, name_of(wallet), part.band, part.relaxed, sentences, facts, blocks)
+                Observation(
+                    subject, name_of(wallet), part.band, part.relaxed, (), (), blocks, None, part.known, told
+                )
             )
         return found
 
-    def _said(
-        self,
-        wallet: Wallet,
-        band: Band,
-        why: Sequence[str],
-        before: Kept | None,
-        sights: Sequence[Sight],
-        now: float,
-    ) -> tuple[tuple[str, ...], tuple[Any, ...]]:
-        """What is said of a wallet: worked out where its band changed or is bad, not for every wallet."""
-        changed = before is None or before.band is not band
-        if band is Band.OK and (not changed or before is None):
-            return (), ()
-        subject = subject_of(wallet)
-        cached = self._words.get(subject)
-        if not changed and cached is not None and cached[0] is band and now - cached[1] < WORDS_KEPT_S:
-            sentences, facts = cached[2]
-            return sentences, facts
-        view = wallet_view(wallet, [sight.reading for sight in sights])
-        sentences, facts = told_of(view, held_of(sights), wallet.bands)
-        if band is Band.UNKNOWN and not sentences:
-            sentences = tuple(why)
-        self._words[subject] = band, now, (sentences, facts)
-        return sentences, facts
+
+def _told(
+    wallet: Wallet,
+    part: Part,
+    sights: Sequence[Sight],
+    held: Callable[[], dict[str, Held]],
+    *,
+    corrects: bool,
+) -> Words:
+    """What is said of a wallet, worked out for those of whom something is."""
+    view = wallet_view(wallet, [sight.reading for sight in sights])
+    sentences, facts = told_of(view, held(), wallet.bands)
+    if part.band is Band.UNKNOWN and not sentences:
+        sentences = part.why
+    if corrects:
+        sentences = ("the block that the last message was taken from was replaced", *sentences)
+    return sentences, facts
 
 
 def _stood_on(before: Kept, replaced: frozenset[str]) -> bool:

@@ -13,7 +13,7 @@ from checker.reach import Moves
 from checker.snapshot import ChainReading
 from checker.watch.telling import Held, foreign
 from checker.watch.values import BlockFact
-from margin.basics import Unread
+from margin.basics import Address, Unread
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +25,8 @@ class Part:
     lowest_health: float | None
     why: tuple[str, ...] = ()
     """What could not be read, a line each."""
+    known: Band = Band.OK
+    """The worst band of what could be read."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +68,15 @@ def subject_of(wallet: Wallet) -> str:
 def name_of(wallet: Wallet) -> str:
     """Its label, or its full address."""
     return wallet.label or wallet.addresses[0]
+
+
+def names_of(config: Config) -> dict[Address, list[tuple[str, str]]]:
+    """By owner the wallets that hold it: subject and name."""
+    found: dict[Address, list[tuple[str, str]]] = {}
+    for wallet in config.wallets:
+        for address in wallet.addresses:
+            found.setdefault(address, []).append((subject_of(wallet), name_of(wallet)))
+    return found
 
 
 def seen(config: Config, reading: ChainReading, at: float) -> Sight:
@@ -112,6 +123,7 @@ def _part(
         relaxed=worst([one.relaxed for one in glances] + blind),
         lowest_health=min(healths, default=None),
         why=tuple(why),
+        known=worst(found.known for found in glances),
     )
 
 
@@ -124,6 +136,7 @@ def together(parts: Iterable[Part]) -> Part:
         relaxed=worst(part.relaxed for part in found),
         lowest_health=min(healths, default=None),
         why=tuple(line for part in found for line in part.why),
+        known=worst(part.known for part in found),
     )
 
 

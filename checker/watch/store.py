@@ -9,7 +9,7 @@ a subject has it to himself until the decision is written, on SQLite the whole s
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -18,8 +18,8 @@ from sqlalchemy import Connection, delete, select, update
 from checker.bands import Band
 from checker.store import schema as tables
 from checker.watch import memory, outbox_rows
-from checker.watch.history import History
-from checker.watch.memory import Happening, Kept, Settings, Told
+from checker.watch.history import History, pieces
+from checker.watch.memory import Footing, Happening, Kept, Settings, Told
 from checker.watch.message_json import (
     band_of,
     blocks_of,
@@ -31,9 +31,6 @@ from checker.watch.message_json import (
 )
 from checker.watch.outbox_rows import Queued, State
 from checker.watch.values import ChannelKey, Kind, Message, Observation
-
-_PIECE = 5000
-"""How many keys one query names; databases bound the number of parameters."""
 
 
 @dataclass
@@ -51,8 +48,9 @@ class _Round:
 
     def tell(self, channel: ChannelKey, subject: str, band: Band, seen: Observation | None) -> None:
         before = self.told.get((channel.key, subject))
-        facts = seen.facts if seen is not None else before.facts if before is not None else ()
-        told = Told(band, self.now, facts)
+        facts = seen.told()[1] if seen is not None else before.facts if before is not None else ()
+        known = seen.known if seen is not None and band is Band.UNKNOWN else Band.OK
+        told = Told(band, self.now, facts, known)
         self.told[channel.key, subject] = self.new_told[channel.key, subject] = told
 
 
@@ -74,20 +72,24 @@ class WatchStore(History):
         settings: Settings,
         *,
         happenings: Iterable[Happening] = (),
+        footings: Sequence[Footing] = (),
         replaced: Collection[str] = (),
     ) -> list[int]:
         """Remembers how each subject stands and queues what each channel is to be told; the messages' ids.
 
         All in one transaction. A happening is told once however often it is given, at the end of a
-        silence if there is one; give it as often as you like. `replaced`: hashes of blocks that are no
-        longer canonical. The last of several observations of one subject counts.
+        silence if there is one; give it as often as you like. `footings` are compared with those kept,
+        and kept. `replaced`: hashes of blocks that are no longer canonical. The last of several
+        observations of one subject counts.
         """
         seen = {one.subject: one for one in observations}
         given = {one.key: one for one in happenings}
         with self.transaction() as connection:
-            self._add_happenings(connection, given.values(), now)
             open_ = _open_happenings(connection)
-            subjects = sorted(seen.keys() | {subject for subject, _ in open_})
+            others = {one.subject for one in given.values()} | {
+                who for one in footings for who, _ in one.told
+            }
+            subjects = sorted(seen.keys() | {subject for subject, _ in open_} | others)
             kept = self._locked(connection, subjects, now)
             silent = _silent(connection, now)
             behind = {
@@ -98,6 +100,9 @@ class WatchStore(History):
             for key, one in seen.items():
                 if key not in behind:
                     kept[key] = memory.remembered(kept.get(key), one, now, settings)
+            newer = [one for one in footings if not any(who in behind for who, _ in one.told)]
+            moved = self.moved(connection, newer)
+            self._add_happenings(connection, [*given.values(), *moved], now)
             keys = [channel.key for channel in channels]
             round_ = _Round(
                 kept,
@@ -126,7 +131,7 @@ class WatchStore(History):
                 return {row.key: _kept(row) for row in rows}
             return {
                 row.key: _kept(row)
-                for piece in _pieces(sorted(set(subjects)))
+                for piece in pieces(sorted(set(subjects)))
                 for row in connection.execute(select(tables.subjects).where(tables.subjects.c.key.in_(piece)))
             }
 
@@ -145,7 +150,7 @@ class WatchStore(History):
         ]  # in order, like the locks below: two that wait for each other would wait for ever
         if new:
             connection.execute(self.insert(table).on_conflict_do_nothing(), new)
-        for piece in _pieces(subjects):
+        for piece in pieces(subjects):
             chosen = select(table).where(table.c.key.in_(piece)).order_by(table.c.key).with_for_update()
             found.update({row.key: _kept(row) for row in connection.execute(chosen)})
         # By identity: the band ok is false.
@@ -181,13 +186,14 @@ class WatchStore(History):
                 "band": one.band.word,
                 "at": one.at,
                 "facts": facts_text(one.facts),
+                "known": one.known.word,
             }
             for (channel, subject), one in sorted(round_.new_told.items(), key=lambda item: item[0])
         ]
         self.put(connection, tables.told, ["channel", "subject"], told)
         done = sorted(one.key for those in round_.happenings.values() for one in those)
         table = tables.happenings
-        for piece in _pieces(done):
+        for piece in pieces(done):
             connection.execute(update(table).where(table.c.key.in_(piece)).values(happening=None))
 
     # Messages
@@ -211,6 +217,11 @@ class WatchStore(History):
         """What was queued at that time or before and is not delivered yet."""
         with self.transaction(writes=False) as connection:
             return outbox_rows.listed(connection, State.PENDING, tables.outbox.c.created <= since)
+
+    def lost(self, channels: Iterable[str]) -> dict[str, str]:
+        """The channels that gave their last message up, and why."""
+        with self.transaction(writes=False) as connection:
+            return outbox_rows.lost(connection, channels)
 
     # Silences
 
@@ -256,7 +267,13 @@ def _tell(
         key = (channel.key, subject)
         told = round_.told.get(key)
         kind = memory.to_say(
-            channel, kept.band, told, round_.now, round_.settings, waits=key in round_.waiting
+            channel,
+            kept.band,
+            told,
+            round_.now,
+            round_.settings,
+            waits=key in round_.waiting,
+            known=one.known,
         )
         if kind is not None:
             said.append(memory.change_of(one, kept, told, kind))
@@ -268,11 +285,6 @@ def _tell(
 def _liquidations_first(item: tuple[tuple[str, Kind], list[Happening]]) -> tuple[bool, Kind, str]:
     (subject, kind), _ = item
     return kind is not Kind.LIQUIDATED, kind, subject
-
-
-def _pieces(keys: Sequence[str]) -> Iterator[Sequence[str]]:
-    for start in range(0, len(keys), _PIECE):
-        yield keys[start : start + _PIECE]
 
 
 def _word(band: Band | None) -> str | None:
@@ -289,10 +301,12 @@ def _told(
 ) -> dict[tuple[str, str], Told]:
     table = tables.told
     found = {}
-    for piece in _pieces(subjects):
+    for piece in pieces(subjects):
         chosen = select(table).where(table.c.channel.in_(channels), table.c.subject.in_(piece))
         for row in connection.execute(chosen):
-            found[row.channel, row.subject] = Told(band_of(row.band), row.at, facts_of(row.facts))
+            found[row.channel, row.subject] = Told(
+                band_of(row.band), row.at, facts_of(row.facts), band_of(row.known)
+            )
     return found
 
 

@@ -43,7 +43,7 @@ def told_of(
     bad = [one for one in ordered if one.band is not Band.OK] or ordered[:1]
     sentences: list[str] = []
     for account in bad[:MOST_ACCOUNTS]:
-        sentences += _of_account(account)
+        sentences += _of_account(account, _where(account, view))
         there = held.get(_name(account))
         if there is not None and account.band is not Band.OK:
             sentences += _ways(*there, bands)
@@ -57,8 +57,14 @@ def _name(account: AccountView) -> str:
     return f"{account.key.venue} {account.key.account}"
 
 
-def _of_account(account: AccountView) -> Iterable[str]:
-    where = account.key.venue
+def _where(account: AccountView, view: WalletView) -> str:
+    """The venue, and which account there, where it is not plain."""
+    key = account.key
+    alone = len(view.addresses) == 1 and key.account == key.owner
+    return key.venue if alone else f"{key.venue} {words.plain(key.account, 80)}"
+
+
+def _of_account(account: AccountView, where: str) -> Iterable[str]:
     health = account.verdict.health_factor_wad if account.verdict else None
     stands = "" if health is None else f"health {words.health(health)}"
     if account.liquidatable:
@@ -140,9 +146,13 @@ def _facts(view: WalletView) -> tuple[Fact, ...]:
         Fact("collateral", words.usd(view.collateral_usd)),
         Fact("debt", words.usd(view.debt_usd)),
     ]
-    healths = [health for one in view.accounts if (health := _health(one)) is not None]
+    healths = [
+        one.verdict.health_factor_wad
+        for one in view.accounts
+        if one.verdict is not None and one.verdict.health_factor_wad is not None
+    ]
     if healths:
-        facts.append(Fact("lowest health", f"{min(healths):.4f}"))
+        facts.append(Fact("lowest health", words.health(min(healths))))
     return (*facts, *_prices(view))
 
 
@@ -176,7 +186,7 @@ def foreign(said: object) -> str:
 def liquidation_told(what: Liquidated, usd_per_unit: float | None) -> tuple[str, ...]:
     """What was taken from an account, by which transaction, and what it cost."""
     lines = [
-        f"{what.key.venue}: liquidated in block {what.block} by {what.liquidator}",
+        f"{what.key.venue}: {what.key.account} liquidated in block {what.block} by {what.liquidator}",
         f"transaction {what.transaction}",
     ]
     return tuple(lines + list(_taken(what, usd_per_unit)))

@@ -6,7 +6,8 @@ while it cannot see). The words for bands are those of `checker.bands`, and stan
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, field
 from enum import StrEnum
 
 from checker.bands import Band
@@ -24,6 +25,8 @@ class Kind(StrEnum):
     """It is still bad after the time set for repeats."""
     LIQUIDATED = "liquidated"
     """A liquidation happened to it."""
+    UNDONE = "undone"
+    """A liquidation that was told did not happen after all: its block was replaced."""
     GROUND = "ground"
     """A parameter or price source changed where it stands."""
     WATCH = "watch"
@@ -74,6 +77,10 @@ class Message:
         return max((entry.new for entry in self.entries), default=Band.OK)
 
 
+Words = tuple[tuple[str, ...], tuple[Fact, ...]]
+"""Sentences and figures."""
+
+
 @dataclass(frozen=True, slots=True)
 class Observation:
     """How one subject stands after a round, before any memory."""
@@ -88,6 +95,14 @@ class Observation:
     blocks: tuple[BlockFact, ...] = ()
     not_to: str | None = None
     """The key of a channel that is not told of it: what does not work is that channel itself."""
+    known: Band = Band.OK
+    """Where it is unknown: the band of what could be read of it."""
+    words: Callable[[], Words] | None = field(default=None, repr=False, compare=False)
+    """Works out what is said in place of the above, when something is."""
+
+    def told(self) -> Words:
+        """What is said of it."""
+        return (self.sentences, self.facts) if self.words is None else self.words()
 
 
 @dataclass(frozen=True, slots=True)

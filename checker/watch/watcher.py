@@ -7,7 +7,7 @@ import os
 import socket
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass, field
@@ -28,44 +28,21 @@ from checker.bands import EXIT_CODE, worst
 from checker.config import Config
 from checker.watch import own
 from checker.watch.chain_watch import ChainWatch
-from checker.watch.last_word import LastWord
+from checker.watch.health import Guard, trouble_of
+from checker.watch.last_word import AFTER_S, LastWord
 from checker.watch.log import Say
 from checker.watch.memory import WATCH, Happening
 from checker.watch.memory import Settings as Patience
 from checker.watch.outbox import deliver_due
+from checker.watch.pace import DRAIN_S, HANGS_S, KEPT_S, NODE_PATIENCE, PRUNE_EVERY_S, STOOD_STILL_S, Pace
 from checker.watch.rounds import Rounds
 from checker.watch.sending import Sender
 from checker.watch.signs import Signs, Window
 from checker.watch.store import WatchStore
 from checker.watch.values import ChannelKey, Kind, Observation
-from margin.basics import Unread
 from margin.errors import ChainUnreadable, ConfigError, CrossmarginError, StoreError
 
-POLL_S = 4.0
-"""How often a chain is asked whether it has a new block."""
-INTERVAL_S = 30.0
-"""Every wallet is looked at at least so often."""
-NODE_PATIENCE = Settings(timeout_s=8.0, total_s=20.0, rounds=3)
-BLIND_AFTER_S = 45.0
-"""A chain whose last good reading is older can not be seen, whatever its job is waiting for."""
-STOOD_STILL_S = 180.0
-"""A watch that did nothing for so long says so: the machine slept, or its clock was set."""
-KEPT_S = 90 * 86_400.0
-"""How long history and ended messages are kept."""
-PRUNE_EVERY_S = 3_600.0
-DRAIN_S = 20.0
-"""How long a stop waits for what is in hand to be delivered."""
 _TROUBLES = {EVENT_JOB_ERROR: "failed", EVENT_JOB_MISSED: "missed", EVENT_JOB_MAX_INSTANCES: "late"}
-
-
-@dataclass(frozen=True, slots=True)
-class Pace:
-    """How often things are done; seconds."""
-
-    poll_s: float = POLL_S
-    interval_s: float = INTERVAL_S
-    deliver_s: float = 1.0
-    blind_after_s: float = BLIND_AFTER_S
 
 
 @dataclass
@@ -83,6 +60,8 @@ class Watcher:
     now: Callable[[], float] = time.time
     signs: Signs = field(default_factory=Signs)
     window: Window | None = None
+    hangs: bool = False
+    """Whether a job did not end when the watch was stopped."""
     names: Mapping[str, str] = field(default_factory=dict)
     """What channels are called, by their keys; a key without a name is its own."""
 
@@ -99,25 +78,30 @@ class Watcher:
         self.stopped = threading.Event()
         self._deciding = threading.Lock()
         self._looked: dict[str, float] = {}
-        self._heads: dict[str, str] = {}
+        self._shut: set[str] = set()
         self._jobs: tuple[str, ...] = ()
         self._troubles: dict[str, str] = {}
         self._good: dict[str, bool] = {}
         self._pruned = self.now()
         self._minded: float | None = None
+        self._minding = Guard()
         self._last_word = LastWord(self.store, self.channels, self.now)
         self._owner = f"{socket.gethostname()}/{os.getpid()}/{threading.get_ident()}"
 
     # Once
 
     def once(self) -> int:
-        """One round of every chain and one delivery of what is due; the exit code of `check`."""
+        """One round of every chain and the delivery of what is due; the exit code of `check`."""
         self.begin()
         self._wait_for_sight()
         for watch in self.rounds.chains.values():
             watch.compare(self.now())
         self.rounds.again(self._own(self.now()))
+        end = time.monotonic() + DRAIN_S
         self.deliver()
+        while self.store.pending() and time.monotonic() < end and not self.stopped.wait(0.5):
+            self.deliver()
+        self.store.prune(self.now() - KEPT_S)
         return EXIT_CODE[worst(self.rounds.bands())]
 
     def begin(self) -> None:
@@ -128,7 +112,8 @@ class Watcher:
             looks = [pool.submit(watch.look, self.now, first=True) for watch in watches]
             for look in looks:
                 look.result()
-        if not any(look.result().reading.venues or look.result().unread for look in looks):
+        sights = [look.result().sight for look in looks]
+        if not any(sight.reading.venues or sight.unread for sight in sights):
             where = self.config.source or "configuration"
             raise ConfigError(where, "no venue is known on these chains, so nothing would be watched")
         for watch in watches:
@@ -148,11 +133,19 @@ class Watcher:
             self.say("watching", wallets=len(self.config.wallets), chains=chains, channels=len(self.channels))
             self.stopped.wait()
             self.say("stopping, what is in hand is finished")
-            scheduler.shutdown(wait=True)
-            end = time.monotonic() + DRAIN_S
-            while self.deliver() and time.monotonic() < end:
-                pass
+            self.hangs = not _ends(lambda: scheduler.shutdown(wait=True), HANGS_S)
+            if self.hangs:
+                self.say("stopped, a job hangs", level=logging.ERROR)
+                return
+            self._drain()
             self.say("stopped", pending=len(self.store.pending()))
+
+    def _drain(self) -> None:
+        """What is due is delivered where channels take it; one that did not lately is not waited for."""
+        well = [key.key for key in self.channels if key.key not in self._shut]
+        end = time.monotonic() + DRAIN_S
+        while well and self.deliver(well, lambda: time.monotonic() > end) and time.monotonic() < end:
+            well = [key for key in well if key not in self._shut]
 
     def stop(self, *_: object) -> None:
         """Ends `run`; may be called from a signal handler."""
@@ -161,15 +154,24 @@ class Watcher:
     def _scheduler(self) -> BackgroundScheduler:
         # Late runs are made up for once, never dropped in silence; no job runs beside itself.
         defaults = {"misfire_grace_time": None, "coalesce": True, "max_instances": 1}
-        workers = {"default": {"type": "threadpool", "max_workers": 2 * len(self.rounds.chains) + 3}}
+        count = 2 * len(self.rounds.chains) + len(self.channels) + 3
+        workers = {"default": {"type": "threadpool", "max_workers": count}}
         scheduler = BackgroundScheduler(job_defaults=defaults, executors=workers, timezone="UTC")
         for name, watch in self.rounds.chains.items():
             scheduler.add_job(self.look, "interval", [watch], seconds=self.pace.poll_s, id=f"chain {name}")
             scheduler.add_job(
                 self.compare, "interval", [watch], seconds=self.pace.interval_s, id=f"endpoints {name}"
             )
-        scheduler.add_job(self.deliver, "interval", seconds=self.pace.deliver_s, id="delivery")
+        for key in self.channels:  # each alone: one that hangs keeps no other waiting
+            scheduler.add_job(
+                self.deliver,
+                "interval",
+                [[key.key], self.stopped.is_set],
+                seconds=self.pace.deliver_s,
+                id=f"delivery {self.names.get(key.key, key.key)}",
+            )
         scheduler.add_job(self.mind, "interval", seconds=self.pace.poll_s, id="self-watch")
+        scheduler.add_job(self.guard, "interval", seconds=self.pace.poll_s, id="guard")
         self._jobs = tuple(job.id for job in scheduler.get_jobs())
         scheduler.add_listener(lambda event: self._troubles.pop(event.job_id, None), EVENT_JOB_EXECUTED)
         scheduler.add_listener(self._troubled, EVENT_JOB_ERROR | EVENT_JOB_MISSED | EVENT_JOB_MAX_INSTANCES)
@@ -179,26 +181,26 @@ class Watcher:
 
     def look(self, watch: ChainWatch) -> None:
         """Looks at a chain if it has a new block, was not all read, or not looked at for the interval."""
-        name = watch.chain.name
-        waited = self.now() - self._looked.get(name, 0.0)
+        waited = self.now() - self._looked.get(watch.chain.name, 0.0)
         blind = watch.sight is None or not watch.sight.whole
         # By a clock that was set back the last look is yet to come.
         due = blind or not 0 <= waited < self.pace.interval_s
-        if not due and not self._has_new_block(watch):
-            return
-        watch.look(self.now, first=False)
-        self._decide(watch)
+        if due or self._has_new_block(watch):
+            watch.look(self.now, first=False)
+            self._decide(watch)
 
-    def deliver(self) -> int:
-        """Tries what is due; how many messages were taken."""
+    def deliver(self, only: Collection[str] | None = None, stops: Callable[[], bool] = lambda: False) -> int:
+        """Tries what is due, of these channels alone if told so; how many messages were taken."""
         senders = {key.key: sender for key, sender in self.channels.items()}
-        report = deliver_due(self.store, senders, self.now, self._owner)
+        report = deliver_due(self.store, senders, self.now, self._owner, only=only, stops=stops)
         for outcome in ("sent", "postponed", "failed"):
             those = getattr(report, outcome)
             self.signs.sent.labels(outcome).inc(len(those))
             level = logging.INFO if outcome == "sent" else logging.WARNING
             for id_ in those:
-                self.say(outcome, level=level, message=id_, **report.notes.get(id_, {}))
+                notes = report.notes.get(id_, {})
+                self.say(outcome, level=level, message=id_, **notes)
+                (self._shut.add if outcome == "postponed" else self._shut.discard)(notes.get("channel", ""))
         return len(report.sent)
 
     def compare(self, watch: ChainWatch) -> None:
@@ -214,9 +216,10 @@ class Watcher:
         if not stood:
             self._minded = now
         try:
-            with self._deciding:
-                self.rounds.again(self._own(now), stood)
-            self._last_word.well()
+            with self._minding:
+                with self._deciding:
+                    self.rounds.again(self._own(now), stood)
+                self._last_word.well()
         except StoreError as error:
             self._last_word.failing(error)
             raise
@@ -231,24 +234,16 @@ class Watcher:
             self.signs.blind.labels(name).set(sight is None or not sight.whole)
         self.signs.show_bands(self.rounds.bands())
 
+    def guard(self) -> None:
+        """Says so where the watch after itself hangs: a store that neither answers nor fails."""
+        if self._minding.seconds >= AFTER_S:
+            error = StoreError("store", "it does not answer")
+            self._last_word.failing(error, self.now() - self._minding.seconds)
+
     def trouble(self) -> str | None:
         """Why the watch is not well, in one line; `None` while it is."""
-        now = self.now()
-        for name, sight in self.rounds.sights(now).items():
-            if sight is None:
-                return f"{name} was not looked at yet"
-            if sight.unread is not None:
-                return f"cannot read {name}: {sight.unread}"
-            for venue in sight.reading.venues:
-                if isinstance(venue.book, Unread):
-                    return f"cannot read {venue.place.id}: {venue.book}"
-        try:
-            stuck = self.store.stuck(now - own.STUCK_AFTER_S)
-        except StoreError as error:
-            return f"cannot read the store: {error.problem}"
-        if stuck:
-            return f"{len(stuck)} messages wait for longer than {own.STUCK_AFTER_S / 60:.0f} minutes"
-        return next(iter(self._troubles.values()), None)
+        channels = [key.key for key in self.channels]
+        return trouble_of(self.rounds, self.store, channels, self._troubles, self.now())
 
     def _own(self, now: float) -> list[Observation]:
         jobs = [own.job_of(job, self._troubles.get(job)) for job in self._jobs]
@@ -277,17 +272,14 @@ class Watcher:
         return [one for one in self.rounds.chains.values() if one.sight is None or not one.sight.whole]
 
     def _has_new_block(self, watch: ChainWatch) -> bool:
+        """Whether the newest block is another than the last that was decided from."""
         try:
             block = watch.rpc.request("eth_getBlockByNumber", ["latest", False])
         except ChainUnreadable:
             return True  # the look itself will say what is wrong
         # By its hash: another branch may be as long.
-        head = str(block.get("hash")) if isinstance(block, dict) else None
-        if head is None:
-            return True
-        is_new = self._heads.get(watch.chain.name) != head
-        self._heads[watch.chain.name] = head
-        return is_new
+        head = block.get("hash") if isinstance(block, dict) else None
+        return watch.last is None or head != watch.last[2]
 
     def _decide(self, watch: ChainWatch) -> None:
         name = watch.chain.name
@@ -307,18 +299,20 @@ class Watcher:
         if good and sight.block is not None:
             self.signs.seen.labels(name).set(sight.at)
             self.signs.block.labels(name).set(sight.block[1])
-            self._ping()
+            if self.ping_url is not None and self.trouble() is None:
+                self._ping(self.ping_url)
         if ids:
             self.say("queued", chain=name, messages=",".join(map(str, ids)))
 
-    def _ping(self) -> None:
+    def _ping(self, url: str) -> None:
         """Tells whoever waits for it that a round went well; that it cannot be told is said, and no more."""
-        if self.ping_url is None:
-            return
         try:
-            httpx.get(self.ping_url, timeout=5.0, follow_redirects=False)
+            answer = httpx.get(url, timeout=5.0, follow_redirects=False)
         except httpx.HTTPError as error:
             self.say("ping failed", level=logging.WARNING, error=type(error).__name__)
+        else:
+            if answer.status_code >= 400:
+                self.say("ping failed", level=logging.WARNING, error=f"HTTP {answer.status_code}")
 
     def _troubled(self, event: Any) -> None:
         """A job failed, was missed, or is still running when it should begin again."""
@@ -330,3 +324,11 @@ class Watcher:
         said = str(error) if isinstance(error, CrossmarginError) else type(error).__name__
         self._troubles[event.job_id] = f"job {event.job_id} {how}: {said}"
         self.say("job troubled", level=logging.ERROR, job=event.job_id, how=how, error=said)
+
+
+def _ends(task: Callable[[], object], within_s: float) -> bool:
+    """Whether it ends in time; if not it is left alone."""
+    thread = threading.Thread(target=task, daemon=True)
+    thread.start()
+    thread.join(within_s)
+    return not thread.is_alive()

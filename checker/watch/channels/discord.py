@@ -34,6 +34,8 @@ WITHIN_S = 10.0
 LONGEST_WAIT_S = 3600.0
 """Whatever an answer asks for: a garbled one must not silence the channel for a day."""
 _LARGEST_ANSWER = 1 << 16
+_GONE = frozenset({10015, 50027})
+"""Discord's codes for a webhook that is not known, and for a token that is wrong."""
 _LAST_YEAR = 253_402_300_799
 _BRIEF = 1200
 """For the footer of a single message, and what is left for its figures at least."""
@@ -199,9 +201,10 @@ class Discord:
             raise NotNow(
                 retry_after_s, "Discord's global rate limit" if everywhere else "Discord's rate limit"
             )
-        if status in (401, 403, 404, 410):
+        # Others may answer in its place: only in its own words is a webhook gone.
+        if status in (404, 410) or (status in (401, 403) and code in _GONE):
             raise Gone(f"the webhook does not exist any more, or its token is wrong ({told})")
-        if status >= 500 or status in (408, 425) or status < 400:
+        if status >= 500 or status in (401, 403, 408, 425) or status < 400:
             raise NotNow(_seconds(headers.get("retry-after")), f"Discord answered {told}")
         wrong = ", ".join(_faults(answer.told.get("errors")))
         raise Refused(f"Discord refuses this message ({told}{': ' if wrong else ''}{wrong})")

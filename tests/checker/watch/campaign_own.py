@@ -11,8 +11,8 @@ from checker.bands import Band
 from checker.watch import last_word
 from checker.watch.endpoints import MUTE_S
 from checker.watch.own import STUCK_AFTER_S
+from checker.watch.pace import BLIND_AFTER_S, STOOD_STILL_S
 from checker.watch.values import Entry, Kind, Message
-from checker.watch.watcher import BLIND_AFTER_S, STOOD_STILL_S
 from tests.checker.watch.campaign_ledger import Row
 from tests.checker.watch.campaign_node import DIFFERENT, SILENT, SURE, Condition
 

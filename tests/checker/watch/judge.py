@@ -18,9 +18,10 @@ from checker.snapshot import read_chain
 from checker.watch.memory import WATCH as OWN
 from checker.watch.memory import Settings as Patience
 from checker.watch.message_json import band_of
+from checker.watch.pace import BLIND_AFTER_S
 from checker.watch.sight import Part, seen, subject_of
 from checker.watch.values import ChannelKey, Entry, Kind, Message
-from checker.watch.watcher import BLIND_AFTER_S, Watcher
+from checker.watch.watcher import Watcher
 from margin.units import WAD
 from tests.checker.watch.campaign_happenings import Happened, Truth
 from tests.checker.watch.campaign_ledger import Ledger, Row

@@ -51,7 +51,7 @@ for path in sys.argv[1:]:
 """
 """One process for many configurations, which are all wrong."""
 BUGS = {
-    "begin": "from checker.watch.watcher import Watcher; Watcher.begin = bug\n",
+    "begin": "from checker.watch.pace import Watcher; Watcher.begin = bug\n",
     "running": """
 from checker.watch.channels.discord import Discord
 from checker.watch.watcher import Watcher

@@ -153,8 +153,8 @@ def test_how_long_a_429_asks_for(
 @pytest.mark.parametrize(
     ("status", "kind"),
     [
-        (401, Gone),
-        (403, Gone),
+        (401, NotNow),  # not in Discord's own words: something else answers in its place
+        (403, NotNow),
         (404, Gone),
         (400, Refused),
         (413, Refused),

@@ -20,10 +20,11 @@ from checker.watch.endpoints import MUTE_S
 from checker.watch.last_word import AFTER_S, LastWord
 from checker.watch.log import nobody
 from checker.watch.own import STUCK_AFTER_S
+from checker.watch.pace import STOOD_STILL_S, Pace
 from checker.watch.sending import Gone, NotNow
 from checker.watch.store import WatchStore
 from checker.watch.values import ChannelKey, Entry, Kind, Message
-from checker.watch.watcher import STOOD_STILL_S, Pace, Watcher
+from checker.watch.watcher import Watcher
 from margin.errors import StoreError
 from tests.checker.test_snapshot import SwapViews
 from tests.checker.watch.made import Inbox
@@ -59,9 +60,9 @@ def other_chain(scene: Scene, **changed: Any) -> Scene:
 
 
 def compared(scene: Scene, seconds: float = GRACE) -> list[Message]:
-    """A new block, a look at all endpoints, and another when the time of grace has passed."""
+    """Looks at all endpoints, each for a block that is older, over the time of grace."""
     found = []
-    for wait in (1.0, seconds):
+    for wait in (1.0, 1.0, seconds):
         scene.market.anvil.mine()
         (watch,) = scene.watcher.rounds.chains.values()
         scene.watcher.compare(watch)
@@ -235,7 +236,7 @@ def test_a_job_that_fails_and_fails_is_told(scene: Scene) -> None:
     watcher.now = watcher.rounds.now = time.time
     watcher.patience = watcher.rounds.patience = replace(watcher.patience, grace_s=0.0)
     watcher.pace = Pace(poll_s=0.1, interval_s=0.2, deliver_s=0.05)
-    thread = threading.Thread(target=watcher.run)
+    thread = threading.Thread(target=watcher.run, daemon=True)
     thread.start()
     end = time.monotonic() + 30
     while not any("job" in one.name for m in taken.messages for one in m.entries) and time.monotonic() < end:
@@ -243,8 +244,8 @@ def test_a_job_that_fails_and_fails_is_told(scene: Scene) -> None:
     watcher.stop()
     thread.join(30)
     told = next(one for m in taken.messages for one in m.entries if "job" in one.name)
-    assert told.name == "the job delivery of the watch"
-    assert told.sentences == ("job delivery failed: RuntimeError",)
+    assert told.name == "the job delivery operations of the watch"
+    assert told.sentences == ("job delivery operations failed: RuntimeError",)
 
 
 def test_a_watch_that_stood_still_says_so_once(scene: Scene) -> None:
@@ -342,4 +343,5 @@ def test_a_configuration_of_one_endpoint_has_nothing_to_compare(scene: Scene) ->
     scene.watcher.once()
     (watch,) = scene.watcher.rounds.chains.values()
     scene.watcher.compare(watch)
-    assert watch.differing is None
+    scene.watcher.compare(watch)
+    assert watch.differing(scene.clock[0]) is None

@@ -158,15 +158,15 @@ def test_ground_that_moved_while_nobody_looked_is_told_by_the_next_run(scene: Sc
     assert Kind.GROUND in {message.kind for message in scene.channel.taken()}
 
 
-def test_how_each_wallet_stood_is_kept(scene: Scene) -> None:
+def test_how_each_wallet_stood_is_kept_when_it_changes_and_once_an_hour(scene: Scene) -> None:
     scene.watcher.once()
-    for _ in range(4):
-        scene.market.anvil.mine()
-        scene.round(31)
+    for share, seconds in ((1.0, 61), (1.004, 61), (1.01, 61), (1.0, 61), (1.0, 1800), (1.0, 1801)):
+        scene.move("WETH", share)
+        scene.round(seconds)
     history = list(scene.watcher.store.history(scene.market.cast["edge"]))
-    assert [check.band for check in history] == [Band.DANGER] * 3
-    assert [round(check.figures["lowest_health"], 2) for check in history] == [1.02] * 3
-    assert [after.at - before.at for before, after in pairwise(history)] == [62.0, 62.0]
+    assert {check.band for check in history} == {Band.DANGER}
+    assert [round(check.figures["lowest_health"], 3) for check in history] == [1.02, 1.034, 1.034]
+    assert [after.at - before.at for before, after in pairwise(history)] == [183.0, 3662.0]
 
 
 def another_run(scene: Scene) -> Watcher:
