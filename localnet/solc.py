@@ -1,4 +1,4 @@
-"""Compiles the test contracts of this room, with the pinned compiler, once."""
+"""Compiles this room's own contracts, and what packages ship as sources, with pinned compilers, once."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from typing import Any
 from localnet import packages
 from localnet.artifacts import Artifact
 from localnet.cache import cache_dir, sha256_hex, write_atomically
+from localnet.packages import Package
 from margin.errors import LocalnetError
 
 COMPILE_SECONDS = 300
@@ -36,18 +37,19 @@ def own(name: str) -> Artifact:
     raise LocalnetError(f"localnet has no contract {name} of its own")
 
 
-def compile_standard(request: dict[str, Any]) -> dict[str, Any]:
+def compile_standard(request: dict[str, Any], compiler: Package = packages.SOLC) -> dict[str, Any]:
     """The compiler's standard JSON answer to a standard JSON request, from the cache if known.
 
+    `compiler`: another version of npm's `solc`, for sources that ask for it.
     Raises LocalnetError with the first error the compiler reports.
     """
     text = json.dumps(request, sort_keys=True)
-    key = sha256_hex((packages.SOLC.digest + text).encode())
+    key = sha256_hex((compiler.digest + text).encode())
     place = cache_dir() / "compiled" / f"{key[:32]}.json"
     if place.is_file():
         known: dict[str, Any] = json.loads(place.read_bytes())
         return known
-    answer = _run(text)
+    answer = _run(text, compiler)
     errors = [item for item in answer.get("errors", []) if item.get("severity") == "error"]
     if errors:
         raise LocalnetError(f"solc: {errors[0].get('formattedMessage', 'failed').splitlines()[0]}")
@@ -67,9 +69,9 @@ def _own_output() -> dict[str, Any]:
     return compile_standard({"language": "Solidity", "sources": sources, "settings": settings})
 
 
-def _run(text: str) -> dict[str, Any]:
-    compiler = packages.file_of(packages.SOLC, "soljson.js")
-    command = [*packages.node_command(), "-e", DRIVER, str(compiler)]
+def _run(text: str, compiler: Package) -> dict[str, Any]:
+    program = packages.file_of(compiler, "soljson.js")
+    command = [*packages.node_command(), "-e", DRIVER, str(program)]
     try:
         done = subprocess.run(
             command, input=text, capture_output=True, text=True, timeout=COMPILE_SECONDS, check=False
