@@ -95,8 +95,7 @@ def adaptive_curve_wad(error_wad: int, rate_at_target_wad: int, elapsed_s: int) 
     if rate_at_target_wad == 0:  # the model's first interaction with the market
         average_wad = end_wad = INITIAL_RATE_AT_TARGET_WAD
     else:
-        speed_wad = _mul_to_zero_wad(ADJUSTMENT_SPEED_WAD, error_wad)
-        adaptation_wad = speed_wad * elapsed_s
+        adaptation_wad = adaptation_speed_wad(error_wad) * elapsed_s
         if adaptation_wad == 0:
             average_wad = end_wad = rate_at_target_wad
         else:
@@ -104,6 +103,11 @@ def adaptive_curve_wad(error_wad: int, rate_at_target_wad: int, elapsed_s: int) 
             middle_wad = _adapted_wad(rate_at_target_wad, _div_to_zero(adaptation_wad, 2))
             average_wad = (rate_at_target_wad + end_wad + 2 * middle_wad) // 4
     return _curve_wad(average_wad, error_wad), end_wad
+
+
+def adaptation_speed_wad(error_wad: int) -> int:
+    """How fast the rate at target moves: the exponent of a second, negative below the target utilization."""
+    return _mul_to_zero_wad(ADJUSTMENT_SPEED_WAD, error_wad)
 
 
 def _adapted_wad(rate_at_target_wad: int, adaptation_wad: int) -> int:

@@ -14,12 +14,14 @@ from protocols.morpho_blue.venue import PRICE_SCALE, Markets
 
 MOST_POSITIONS = 1_000_000
 """Owners times markets that one reading asks for; the reader sends some hundreds to two thousand at once."""
+MOST_NAMED = 3
+"""Markets that could not be read are accounts of their own up to so many, and one together beyond."""
 
 
 def read_accounts(
     venue: Markets, reader: Reader, owners: Sequence[Address]
 ) -> dict[Address, list[MorphoAccount | Failed]]:
-    """Each owner's accounts, in the order of the markets; none where it has nothing.
+    """Each owner's accounts, in the order of the markets, those that could not be read last.
 
     One round of bulk calls. Where owners times markets are too many, each owner fails, and the reason
     says that the configuration can name the markets.
@@ -32,15 +34,25 @@ def read_accounts(
     asked = [(owner, market) for owner in owners for market in markets]
     calls = [Call(venue.morpho, abi.POSITION, (bytes.fromhex(m.id[2:]), owner)) for owner, m in asked]
     found: dict[Address, list[MorphoAccount | Failed]] = {owner: [] for owner in owners}
+    unread: dict[Address, list[Failed]] = {owner: [] for owner in owners}
     for (owner, market), answer in zip(asked, reader.read(calls), strict=True):
         key = AccountKey(venue.id, owner, market.id)
         if isinstance(answer, Unread):
-            found[owner].append(Failed(key, answer))
+            unread[owner].append(Failed(key, answer))
         elif any(answer):
             account = MorphoAccount(key, *answer)
             why_not = unjudgeable(venue, account)
             found[owner].append(account if why_not is None else Failed(key, why_not))
+    for owner, failed in unread.items():
+        found[owner] += failed if len(failed) <= MOST_NAMED else [_together(venue, owner, failed)]
     return found
+
+
+def _together(venue: Markets, owner: Address, failed: Sequence[Failed]) -> Failed:
+    """One account for all the markets in which the owner may have one, and could not be asked about."""
+    first = failed[0].unread
+    said = f"{len(failed)} markets could not be read: {first.detail}"
+    return Failed(AccountKey(venue.id, owner, owner), Unread(first.reason, said))
 
 
 def unjudgeable(venue: Markets, account: MorphoAccount) -> Unread | None:

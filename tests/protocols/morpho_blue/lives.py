@@ -62,9 +62,10 @@ AMOUNTS = st.one_of(st.floats(0.0, 10.0), st.floats(1.0, 1e7), st.floats(1e7, 1e
 @st.composite
 def lives(draw: st.DrawFn) -> Life:
     """Lives near the edge as often as not, in markets above and below the target utilization."""
+    loan = draw(TOKENS)
     return Life(
-        loan=draw(TOKENS),
-        collateral=draw(TOKENS),
+        loan=loan,
+        collateral=draw(TOKENS.filter(lambda symbol: symbol != loan)),
         lltv_wad=draw(THRESHOLDS),
         price=draw(st.one_of(st.floats(0.001, 100_000), st.floats(1e-9, 1e9))),
         fee_wad=draw(st.sampled_from((0, WAD // 10, WAD // 4, 123456789012345678))),
@@ -89,7 +90,7 @@ def live(venue: MorphoBlue, life: Life, user: Address = USER) -> Address:
         venue.warp(round(days * DAY_S))
         venue.morpho.send("accrueInterest", listed.params)
     amount_raw = _raw(life.supplied, listed.collateral_decimals) + life.odd_units + 1
-    venue.supply_collateral(user, listed.name, amount_raw)
+    venue.supply_collateral(user, listed.name, min(amount_raw, 2**250 // price_of(venue, listed)))
     _borrow(venue, user, listed, life.borrowed)
     if life.own_lent:
         venue.supply(user, listed.name, _raw(life.own_lent, listed.loan_decimals) + 1)
@@ -131,7 +132,7 @@ def _use(venue: MorphoBlue, listed: Listed, life: Life) -> None:
     borrowed_raw = int(lent_raw * life.used)
     borrower, answer_raw = venue.cast["whale_borrower"], price_of(venue, listed)
     enough_raw = borrowed_raw * 10**36 // answer_raw * WAD // life.lltv_wad * 1_000 + 1_000
-    venue.supply_collateral(borrower, listed.name, min(MOST_RAW, enough_raw))
+    venue.supply_collateral(borrower, listed.name, min(MOST_RAW, enough_raw, 2**250 // answer_raw))
     if borrowed_raw:
         if_allowed(lambda: venue.borrow(borrower, listed.name, borrowed_raw))
 

@@ -12,8 +12,10 @@ from hypothesis import strategies as st
 
 from chain.reader import Reader
 from chain.rpc import Rpc
+from localnet.artifacts import Abi
 from localnet.evm import Reverted, StateOverride
 from localnet.morpho_blue import LIQUIDATOR, Listed, MorphoBlue, running
+from localnet.morpho_blue.sources import contract
 from localnet.morpho_blue.standard import wallet
 from margin.basics import Address
 from margin.mending import Change, Deed
@@ -65,6 +67,15 @@ class Genuine:
     def listed(self, account: MorphoAccount) -> Listed:
         """The market it is in, as the local chain knows it."""
         return next(listed for listed in self.market.markets.values() if listed.id == account.market)
+
+    @property
+    def irm_abi(self) -> Abi:
+        """Of the AdaptiveCurveIrm."""
+        return contract("AdaptiveCurveIrm").abi
+
+    def rate_slot(self, id_: str) -> str:
+        """Where the model keeps a market's rate at target: its first and only mapping."""
+        return "0x" + keccak(bytes.fromhex(id_[2:]) + bytes(32)).hex()
 
     def lives(self) -> st.SearchStrategy[Life]:
         return lives()
