@@ -6,9 +6,44 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from margin.account import Clock
+from margin.basics import Address
 from margin.errors import Undecided
-from margin.frontier import first_liquidatable
+from margin.frontier import HIGHEST_SHOCK_WAD, LOWEST_SHOCK_WAD, factor_edge, first_liquidatable
+from margin.linear import LinearForm
+from margin.prices import Feed, FeedKey, Prices
 from margin.verdict import Verdict
+
+
+class OneFeed:
+    """Dies of one feed: below an answer where it is long of it, above one where it is short."""
+
+    def __init__(self, answer: int, long: bool) -> None:
+        self.answer, self.long, self.edge = answer, long, 0
+        key = FeedKey("f")
+        self.feeds = {key: Feed(key, Address("0x00"), "X", answer, 8, "BASE", "QUOTE")}
+        self.prices = Prices({key: answer})
+        self.clock = Clock(0, 0)
+
+    def feeds_of(self, account: None) -> tuple[FeedKey, ...]:  # noqa: ARG002
+        return tuple(self.feeds)
+
+    def verdict(self, account: None, prices: Prices | None = None, at: int | None = None) -> Verdict:  # noqa: ARG002
+        answer = (prices or self.prices)[FeedKey("f")]
+        margin = answer - self.edge if self.long else self.edge - answer
+        return Verdict(max(margin, 0), max(-margin, 0), 0, 0, None)
+
+    def linear(self, account: None, at: int | None = None) -> LinearForm:  # noqa: ARG002
+        slope, constant = (1.0, float(-self.edge)) if self.long else (-1.0, float(self.edge))
+        bound = 1e-12 * abs(self.edge) + 1
+        return LinearForm(tuple(self.feeds), (slope,), (0.0,), constant, 0.0, (1e-12,), bound)
+
+    def least_margin(self, a: Verdict, b: Verdict) -> int:
+        return min(a.margin_raw, b.margin_raw)
+
+    def price_limit(self, account: None, feed: FeedKey) -> int:  # noqa: ARG002
+        return 5 * self.answer
+
 
 NOISE = st.lists(st.integers(-9, 9), min_size=401, max_size=401)
 
@@ -59,3 +94,33 @@ def test_a_distant_crossing_takes_few_verdicts() -> None:
 def test_a_search_that_cannot_decide_says_so() -> None:
     with pytest.raises(Undecided, match="edge of x: undecided after"):
         first_liquidatable(lambda _: verdict(1), lower_end(9), 0, 10**9, subject="edge of x", budget=1_000)
+
+
+@st.composite
+def quoted_judges(draw: st.DrawFn) -> tuple[OneFeed, int]:
+    """A feed that quotes in a factor of its own, coarse or finer than 1e-18 of itself, and its edge."""
+    answer = draw(st.one_of(st.integers(1, 500), st.integers(10**17, 10**40)))
+    return OneFeed(answer, draw(st.booleans())), draw(st.integers(1, 3 * answer))
+
+
+@given(made=quoted_judges())
+def test_a_factor_that_the_feed_quotes_in_has_its_first_step(made: tuple[OneFeed, int]) -> None:
+    """At the step the account dies, one step of 1e-18 before it does not; the feed moves the other way."""
+    judge, edge = made
+    edge = min(edge, judge.answer) if judge.long else max(edge, judge.answer)
+    judge.edge = edge
+    if judge.verdict(None).liquidatable:
+        return
+    shock_wad = factor_edge(judge, None, "QUOTE")
+    (feed,) = judge.feeds.values()
+
+    def dies(shock: int) -> bool:
+        return judge.verdict(None, Prices({feed.key: feed.shocked_raw({"QUOTE": shock})})).liquidatable
+
+    if shock_wad is None:
+        limit = HIGHEST_SHOCK_WAD - 1 if judge.long else LOWEST_SHOCK_WAD + 1
+        assert not dies(limit) or feed.shocked_raw({"QUOTE": limit}) > judge.price_limit(None, feed.key)
+        return
+    assert (shock_wad > 0) == judge.long
+    assert dies(shock_wad)
+    assert not dies(shock_wad - 1 if judge.long else shock_wad + 1)
