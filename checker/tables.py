@@ -112,6 +112,9 @@ def _account(account: AccountView, wallet: WalletView) -> Iterator[RenderableTyp
     head = Text.assemble((account.key.venue, "bold"), "  ", (account.band.word, STYLE[account.band]))
     if account.key.account != wallet.wallet:
         head.append(f"  {words.short(account.key.account)}")
+        # Two addresses of the wallet can each have an account of the same name: in one market.
+        if len(wallet.addresses) > 1 and account.key.owner != account.key.account:
+            head.append(f" of {words.short(account.key.owner)}", "dim")
     if account.verdict is not None:
         wad = account.verdict.health_factor_wad
         head.append(
