@@ -221,7 +221,7 @@ class ChainWatch:
                 continue
             del self.liquidations[key]
             said = (
-                f"{what.key.venue}: a liquidation of {what.key.account} was taken back",
+                f"{what.key.venue}: a liquidation of {what.key.name} was taken back",
                 f"transaction {what.transaction}: a reorganisation replaced block {mark.number}",
             )
             yield Happening(f"undone/{key}/{mark.hash}", subject, name, Kind.UNDONE, said)

@@ -61,7 +61,7 @@ def _where(account: AccountView, view: WalletView) -> str:
     """The venue, and which account there, where it is not plain."""
     key = account.key
     alone = len(view.addresses) == 1 and key.account == key.owner
-    return key.venue if alone else f"{key.venue} {words.plain(key.account, 80)}"
+    return key.venue if alone else f"{key.venue} {words.plain(key.name, 120)}"
 
 
 def _of_account(account: AccountView, where: str) -> Iterable[str]:
@@ -186,7 +186,7 @@ def foreign(said: object) -> str:
 def liquidation_told(what: Liquidated, usd_per_unit: float | None) -> tuple[str, ...]:
     """What was taken from an account, by which transaction, and what it cost."""
     lines = [
-        f"{what.key.venue}: {what.key.account} liquidated in block {what.block} by {what.liquidator}",
+        f"{what.key.venue}: {what.key.name} liquidated in block {what.block} by {what.liquidator}",
         f"transaction {what.transaction}",
     ]
     return tuple(lines + list(_taken(what, usd_per_unit)))
