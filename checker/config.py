@@ -9,7 +9,7 @@ import os
 import re
 import tomllib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from decimal import Decimal
 from pathlib import Path
 from typing import Any, Literal
@@ -23,11 +23,11 @@ from chain.block import AUTO, max_head_age
 from checker.bands import DEFAULT_BANDS, Bands
 from checker.config_environment import Expanded, Place, expanded
 from checker.config_model import ChainTable, Document, VenueTable
-from checker.config_types import LOOKS_LIKE_ADDRESS, REPEATS_VALUE, address
+from checker.config_types import LOOKS_LIKE_ADDRESS, REPEATS_VALUE, address, list_of
 from checker.secrecy import keep_secret
 from margin.basics import Address
 from margin.errors import ConfigError
-from protocols.registry import adapters
+from protocols.registry import adapters, option_keys
 
 FILE_NAME = "crossmargin.toml"
 Rpcs = Mapping[str, Sequence[str]]
@@ -51,6 +51,7 @@ class VenueEntry:
     name: str | None
     addresses: Mapping[str, Address]
     where: str
+    options: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -267,10 +268,12 @@ def _venue(
         named = shown("protocol", entry.protocol)
         raise ConfigError(where("protocol"), f"no protocol {named}; there are {', '.join(adapters())}")
     values = entry.model_extra or {}
+    lists = option_keys(adapter)
     for key in values:
-        if key not in adapter.address_keys:
+        if key not in adapter.address_keys and key not in lists:
             raise ConfigError(where(key), "unknown key")
-    addresses = {}
+    addresses: dict[str, Address] = {}
+    options: dict[str, tuple[str, ...]] = {}
     for key in adapter.address_keys:
         if key not in values:
             raise ConfigError(where(key), f"missing: {entry.protocol} needs this address")
@@ -278,8 +281,14 @@ def _venue(
             addresses[key] = address(values[key])
         except PydanticCustomError as error:
             raise ConfigError(where(key), _told(given, ("venues", at, key), error.message())) from None
+    for key, kind in lists.items():
+        if key in values:
+            try:
+                options[key] = list_of(kind, values[key])
+            except PydanticCustomError as error:
+                raise ConfigError(where(key), error.message()) from None
     place = where(adapter.address_keys[0]) if len(adapter.address_keys) == 1 else _where(source, "venues", at)
-    return entry.chain, VenueEntry(entry.protocol, entry.name, addresses, place)
+    return entry.chain, VenueEntry(entry.protocol, entry.name, addresses, place, options)
 
 
 def _factors(factors: Mapping[str, str], source: str) -> tuple[dict[Address, str], dict[str, str]]:

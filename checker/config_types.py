@@ -18,6 +18,7 @@ from pydantic_core import PydanticCustomError
 
 from chain.abi import BadAddress, to_address
 from margin.basics import Address
+from protocols.base import ListOf
 
 _DURATION = re.compile(r"(\d{1,9})\s*([smhd])")
 _SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
@@ -25,6 +26,7 @@ _VARIABLE = re.compile(r"\$(?:\{([A-Za-z_][A-Za-z0-9_]*)\}|([A-Za-z_][A-Za-z0-9_
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 REPEATS_VALUE = "crossmargin_value"
 """The type of an error whose message may hold the value."""
+_BYTES32 = re.compile(r"0[xX][0-9a-fA-F]{64}")
 LOOKS_LIKE_ADDRESS = re.compile(r"0[xX][0-9a-fA-F]{40}")
 
 
@@ -45,6 +47,28 @@ def address(value: Any) -> Address:
         return to_address(_text(value))
     except BadAddress as error:
         raise PydanticCustomError(REPEATS_VALUE, "{problem}", {"problem": str(error)}) from None
+
+
+def list_of(kind: ListOf, value: Any) -> tuple[str, ...]:
+    """A text or a list of texts of one kind; a validation error otherwise, which repeats none of them."""
+    values = value if isinstance(value, list | tuple) else [value]
+    if not values:
+        raise wrong("expected at least one")
+    return tuple(_one_of(kind, each, number) for number, each in enumerate(values, 1))
+
+
+def _one_of(kind: ListOf, value: Any, number: int) -> str:
+    text = _words(value)
+    if kind is ListOf.BYTES32:
+        if not _BYTES32.fullmatch(text):
+            raise wrong(f"entry {number} is not 0x and 64 hex digits")
+        return text.lower()
+    if kind is ListOf.ADDRESS:
+        try:
+            return to_address(text)
+        except BadAddress:
+            raise wrong(f"entry {number} is no address, or its checksum is wrong") from None
+    return text
 
 
 def duration_s(text: str) -> int | None:

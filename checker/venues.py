@@ -49,7 +49,7 @@ def places(chain: Chain, chain_id: int | None, config: Config) -> tuple[Place, .
             venue = VenueConfig(id_, known.addresses, known.where, factors, known.start_block)
             found.append(Place(adapters()[known.protocol], venue, is_users=False))
     for entry in chain.venues:
-        venue = VenueConfig(_id(chain, entry), entry.addresses, entry.where, factors)
+        venue = VenueConfig(_id(chain, entry), entry.addresses, entry.where, factors, options=entry.options)
         found.append(Place(adapters()[entry.protocol], venue, is_users=True))
     return tuple(found)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from enum import StrEnum
 from typing import Any, Generic, Protocol, TypeVar
 
 from chain.reader import Reader
@@ -25,6 +26,15 @@ class Verified:
     """ISO date of the last full run."""
 
 
+class ListOf(StrEnum):
+    """What a list is made of that a venue's configuration may hold beside its addresses."""
+
+    ADDRESS = "address"
+    BYTES32 = "bytes32"
+    """0x and 64 hex digits; made lower-case."""
+    TEXT = "text"
+
+
 @dataclass(frozen=True, slots=True)
 class VenueConfig:
     """One venue as the address book or the user names it."""
@@ -39,6 +49,8 @@ class VenueConfig:
     """The risk factor behind each token that is known; a token that is not is a factor of its own."""
     start_block: int | None = None
     """Where its history begins; `None` where nobody says."""
+    options: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """Lists that narrow the venue, such as its markets, by their key; those that were given."""
 
     @property
     def entry(self) -> Address:
@@ -136,6 +148,8 @@ class Adapter(Protocol):
     address_keys: tuple[str, ...]
     """Which addresses `VenueConfig` must hold."""
     verified: tuple[Verified, ...]
+    # An adapter may also have `option_keys: Mapping[str, ListOf]`: which lists `VenueConfig.options` may
+    # hold. Most have none; `registry.option_keys` tells.
 
     def open(self, reader: Reader, config: VenueConfig) -> Venue[Any]:
         """The venue at the reader's block, its addresses and version checked on chain.

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from functools import cache
 
 import protocols
-from protocols.base import Adapter
+from protocols.base import Adapter, ListOf
 
 
 @cache
@@ -23,3 +23,9 @@ def adapters() -> Mapping[str, Adapter]:
         if adapter is not None:
             found[adapter.protocol] = adapter
     return dict(sorted(found.items()))
+
+
+def option_keys(adapter: Adapter) -> Mapping[str, ListOf]:
+    """Which lists a venue of this protocol may be given beside its addresses; mostly none."""
+    found: Mapping[str, ListOf] = getattr(adapter, "option_keys", {})
+    return found
