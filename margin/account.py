@@ -23,6 +23,11 @@ class AccountKey:
     account: str
     """The protocol's own name for it: the user, a market id, a position key."""
 
+    @property
+    def name(self) -> str:
+        """No other account of the venue has it: two owners can be in one market."""
+        return self.account if self.account == self.owner else f"{self.account} of {self.owner}"
+
 
 @dataclass(frozen=True, slots=True)
 class Clock:

@@ -204,7 +204,7 @@ class ChainWatch:
         self.liquidations[f"{subject}/{what.transaction}"] = mark, what, subject, name
         return Happening(
             # Mined again in another block it is another one: the first was taken back.
-            key=f"{what.key.venue}/{what.transaction}/{what.key.account}/{what.collateral_token}/{hash_}/{subject}",
+            key=f"{what.key.venue}/{what.transaction}/{what.key.name}/{what.collateral_token}/{hash_}/{subject}",
             subject=subject,
             name=name,
             kind=Kind.LIQUIDATED,

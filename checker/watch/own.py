@@ -80,7 +80,7 @@ def figures_of(sight: Sight) -> list[Observation]:
         said = ", ".join(f"{name} {figure}" for name, figure in venue.audit(account).reported.items())
         health_wad = venue.verdict(account).health_factor_wad
         health = "none" if health_wad is None else words.health(health_wad)
-        name = venue.key(account).account
+        name = venue.key(account).name
         differing[venue.id].append(f"{name}: the protocol says {said}; computed: health {health}")
     return [_figures(venue_id, those) for venue_id, those in differing.items()]
 

@@ -110,12 +110,10 @@ def _part(
             for account in book.accounts[address]:
                 found = glance(book.venue, account, wallet.bands, moves[venue.place.id])
                 glances.append(found)
-                held[f"{found.key.venue} {found.key.account}"] = book.venue, account
+                held[f"{found.key.venue} {found.key.name}"] = book.venue, account
                 if found.agrees is False:
                     differing.append((book.venue, account))
-                why += [
-                    f"cannot judge {found.key.account} on {venue.place.id}: {one}" for one in found.unread
-                ]
+                why += [f"cannot judge {found.key.name} on {venue.place.id}: {one}" for one in found.unread]
     blind = [Band.UNKNOWN] * bool(why)
     healths = [one.health_factor for one in glances if one.health_factor is not None]
     return Part(

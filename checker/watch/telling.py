@@ -54,7 +54,7 @@ def told_of(
 
 
 def _name(account: AccountView) -> str:
-    return f"{account.key.venue} {account.key.account}"
+    return f"{account.key.venue} {account.key.name}"
 
 
 def _where(account: AccountView, view: WalletView) -> str:
