@@ -64,6 +64,8 @@ class Total:
     chain_raw: int
     exact: bool = True
     """False where the protocol's own total drifts from the sum of its accounts."""
+    of: bytes = b""
+    """Only accounts whose id begins so add up to it: those of one market. All, where empty."""
 
 
 @dataclass(frozen=True, slots=True)

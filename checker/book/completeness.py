@@ -10,22 +10,22 @@ from protocols.book import Total
 
 
 def completeness(table: Table, totals: Sequence[Total]) -> Completeness:
-    """Both sides of every total, by token, in the order the totals come in."""
-    by_token: dict[str, dict[str, Total]] = {}
+    """Both sides of every total, by token (and market), in the order the totals come in."""
+    together: dict[tuple[str, bytes], dict[str, Total]] = {}
     for total in totals:
-        by_token.setdefault(total.token, {})[total.kind] = total
+        together.setdefault((total.token, total.of), {})[total.kind] = total
     reserves = []
-    for kinds in by_token.values():
+    for kinds in together.values():
         supply, debt, stable = kinds["supply"], kinds["debt"], kinds.get("stable")
         reserves.append(
             ReserveTotal(
                 token=supply.token,
                 symbol=supply.symbol,
-                book_supply_raw=table.sum_of(supply.part),
+                book_supply_raw=table.sum_of(supply.part, supply.of),
                 chain_supply_raw=supply.chain_raw,
-                book_debt_raw=table.sum_of(debt.part),
+                book_debt_raw=table.sum_of(debt.part, debt.of),
                 chain_debt_raw=debt.chain_raw,
-                book_stable_raw=None if stable is None else table.sum_of(stable.part),
+                book_stable_raw=None if stable is None else table.sum_of(stable.part, stable.of),
                 chain_stable_raw=None if stable is None else stable.chain_raw,
                 stable_is_exact=stable is None or stable.exact,
             )

@@ -26,6 +26,7 @@ class Table:
         self._row: Index = np.zeros(0, np.int32)
         self._part: Index = np.zeros(0, np.int32)
         self._words: Words = np.zeros((0, 32), np.uint8)
+        self._grouped: dict[int, tuple[dict[bytes, int], Index]] = {}
         self.unread: dict[int, dict[int, Unread]] = {}
         """By row and part what could not be read; such an account's words say nothing."""
 
@@ -134,13 +135,26 @@ class Table:
                 {parts[at]: int.from_bytes(raw[32 * at : 32 * at + 32], "big") for at in range(start, end)},
             )
 
-    def sum_of(self, part: int) -> int:
-        """The sum over all accounts of the lower half of a part's words, to the unit."""
-        mine = np.ascontiguousarray(self._words[self._part == part][:, 16:]).view(">u4").astype(np.uint64)
+    def sum_of(self, part: int, of: bytes = b"") -> int:
+        """The sum of the lower half of a part's words, of all accounts or those whose ids begin with `of`."""
+        which = self._part == part
+        if of:
+            groups, group_of = self._groups(len(of))
+            which &= group_of[self._row] == groups.get(of, -1)
+        mine = np.ascontiguousarray(self._words[which][:, 16:]).view(">u4").astype(np.uint64)
         total = 0
         for limb in mine.sum(axis=0, dtype=np.uint64).tolist():
             total = (total << 32) + limb
         return total
+
+    def _groups(self, length: int) -> tuple[Mapping[bytes, int], Index]:
+        """Accounts by the first bytes of their ids: a number for each beginning, and by row its own."""
+        known = self._grouped.get(length)
+        if known is None or len(known[1]) != len(self._ids):
+            groups: dict[bytes, int] = {}
+            group_of = [groups.setdefault(id_[:length], len(groups)) for id_ in self._ids]
+            known = self._grouped[length] = groups, np.array(group_of, np.int32)
+        return known
 
 
 def _joined(row: Index, part: Index) -> npt.NDArray[np.int64]:
