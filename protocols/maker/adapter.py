@@ -14,7 +14,7 @@ from margin.basics import Address, Unread
 from margin.mending import Change, Refused
 from margin.prices import Prices
 from margin.screen import Floats, Screen
-from protocols.base import Audit, Book, Failed, VenueConfig, Verified
+from protocols.base import Audit, Book, Failed, ListOf, VenueConfig, Verified
 from protocols.book import Cells, CellsRead, Index, Liquidated, Total, Touched
 from protocols.maker import abi, events, ground, liquidation
 from protocols.maker import cells as cells_
@@ -47,7 +47,7 @@ class MakerVenue(Market):
         """Every vault of each owner, in bulk; see `read_accounts`."""
         if reader.block != self.block:
             raise ValueError("accounts are read at the venue's own block")
-        accounts, named = read_accounts(self, reader, owners, every_ilk=ILKS not in self.config.names)
+        accounts, named = read_accounts(self, reader, owners, every_ilk=ILKS not in self.config.options)
         return Book(replace(self, names={**self.names, **named}), accounts)
 
     def key(self, account: Vault) -> AccountKey:
@@ -173,11 +173,12 @@ class MakerVenue(Market):
         return read_stored(self, reader, accounts)
 
     def totals(self, reader: Reader) -> tuple[Total, ...]:
-        """All normalised debt, over the ilks. Nowhere does the Vat add up collateral."""
+        """All normalised debt of each ilk. Nowhere does the Vat add up collateral."""
         calls = [Call(self.system.vat, abi.VAT_ILKS, (ilk.word,)) for ilk in self.ilks]
-        owed = sum(answer[0] for answer in strict(reader, self.config, calls))
-        dai = self.system.dai
-        return (Total(dai.token, dai.symbol, "debt", cells_.ART, owed),)
+        return tuple(
+            Total(self.system.dai.token, ilk.name, "debt", cells_.ART, answer[0], of=ilk.word)
+            for ilk, answer in zip(self.ilks, strict(reader, self.config, calls), strict=True)
+        )
 
 
 def _venue(
@@ -197,7 +198,7 @@ class Maker:
     address_keys = PARTS
     instead_keys = (CHAINLOG,)
     optional_keys = OPTIONAL
-    name_keys = (ILKS,)
+    option_keys: Mapping[str, ListOf] = {ILKS: ListOf.TEXT}
     verified = (
         Verified(
             "genuine contracts",

@@ -58,7 +58,13 @@ def read_entry(reader: Reader, config: VenueConfig) -> Entry:
     ):
         if own != vat:
             raise VenueError(config.id, f"the {key} {found[key]} works for another Vat")
-    wanted = [word_of(name) for name in config.names.get(ILKS, ())]
+    wanted = [word_of(name) for name in dict.fromkeys(config.options.get(ILKS, ()))]
+    if any(len(word) != 32 for word in wanted):
+        raise VenueError(config.where, "an ilk has no more than 32 characters")
+    terms = strict(reader, config, [Call(vat, abi.VAT_ILKS, (word,)) for word in wanted])
+    for word, (_, rate_ray, *_) in zip(wanted, terms, strict=True):
+        if not rate_ray:
+            raise VenueError(config.where, f"the Vat knows no ilk {Listing.name_of(word)}")
     return Entry(found, read_listing(reader, vat, found.get("ilk_registry"), wanted, config.start_block or 0))
 
 

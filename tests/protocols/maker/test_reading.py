@@ -217,10 +217,19 @@ def test_parts_of_another_system_are_refused(town: Genuine, key: str) -> None:
 
 
 def test_only_the_ilks_that_are_wanted(town: Genuine) -> None:
-    config = dataclasses.replace(town.config, names={"ilks": ("ETH-B",)})
+    config = dataclasses.replace(town.config, options={"ilks": ("ETH-B",)})
     managed, unsafe = accounts(town, "managed", "unsafe", config=config)
     assert [a.key.account.split()[0] for a in managed] == ["ETH-B"]
     assert unsafe == []
+
+
+@pytest.mark.parametrize(
+    ("name", "why"), [("ETH-Z", "the Vat knows no ilk ETH-Z"), ("x" * 33, "32 characters")]
+)
+def test_an_ilk_that_is_not_there(town: Genuine, name: str, why: str) -> None:
+    config = dataclasses.replace(town.config, options={"ilks": ("ETH-B", name)})
+    with pytest.raises(VenueError, match=why):
+        ADAPTER.open(Reader(town.rpc, pin(town.rpc)), config)
 
 
 def test_a_list_of_addresses_on_the_chain(town: Genuine) -> None:
