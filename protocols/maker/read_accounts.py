@@ -35,7 +35,10 @@ def read_accounts(
     for place, answer in zip(known, reader.read(calls), strict=True):
         key = place.key(market)
         if isinstance(answer, Unread):
-            accounts[place.owner].append(Failed(key, answer))
+            if place.cdp is None:  # whether there is a vault at all is not known: said once for all ilks
+                unread.setdefault(place.owner, answer)
+            else:
+                accounts[place.owner].append(Failed(key, answer))
             continue
         ink, art = answer
         if not ink and not art:

@@ -189,6 +189,25 @@ def test_a_remainder_that_would_be_dust_goes_along(world: Genuine) -> None:
     assert market.bark("ETH-B", USER)["Bark"]["art"] == art
 
 
+@pytest.mark.parametrize("more", [0, 1])
+def test_a_remainder_of_just_the_least_debt_stays(world: Genuine, more: int) -> None:
+    """What is left is as much as the Vat keeps, to the unit of a rad; one more, and it goes along."""
+    market = world.market
+    vault(world)
+    fall(world)
+    market.file(market.dog, "ETH-B", "hole", 2_500 * RAD)
+    venue, account = world.one(USER)
+    call = bark(venue, account)
+    assert isinstance(call, Liquidation)
+    _, art, rate, _ = market.look("ETH-B", USER)
+    market.file(market.vat, "ETH-B", "dust", (art - call.art) * rate + more)
+    venue, account = world.one(USER)
+    again = bark(venue, account)
+    assert isinstance(again, Liquidation)
+    assert again.art == (art if more else call.art)
+    assert market.bark("ETH-B", USER)["Bark"]["art"] == again.art
+
+
 def test_equality_is_safe(world: Genuine) -> None:
     """ink · spot equal to art · rate is healthy; one unit of price lower is not."""
     market = world.market
@@ -205,6 +224,7 @@ def test_equality_is_safe(world: Genuine) -> None:
     verdict = venue.verdict(account)
     assert verdict.support_raw == verdict.requirement_raw
     assert not verdict.liquidatable
+    assert bark(venue, account) == Refusal(HEALTHY)
     assert market.try_bark("ETH-B", USER) == HEALTHY
     market.set_price("ETH-B", 200 * WAD - 1)
     venue, account = world.one(USER)
