@@ -27,7 +27,7 @@ from checker.config_types import LOOKS_LIKE_ADDRESS, REPEATS_VALUE, address, lis
 from checker.secrecy import keep_secret
 from margin.basics import Address
 from margin.errors import ConfigError
-from protocols.registry import adapters, option_keys
+from protocols.registry import adapters, option_keys, optional_keys, wanted_keys
 
 FILE_NAME = "crossmargin.toml"
 Rpcs = Mapping[str, Sequence[str]]
@@ -269,12 +269,14 @@ def _venue(
         raise ConfigError(where("protocol"), f"no protocol {named}; there are {', '.join(adapters())}")
     values = entry.model_extra or {}
     lists = option_keys(adapter)
+    wanted = wanted_keys(adapter, values)
+    others = [key for key in optional_keys(adapter) if key in values]
     for key in values:
-        if key not in adapter.address_keys and key not in lists:
+        if key not in (*wanted, *others) and key not in lists:
             raise ConfigError(where(key), "unknown key")
     addresses: dict[str, Address] = {}
     options: dict[str, tuple[str, ...]] = {}
-    for key in adapter.address_keys:
+    for key in (*wanted, *others):
         if key not in values:
             raise ConfigError(where(key), f"missing: {entry.protocol} needs this address")
         try:
@@ -287,7 +289,7 @@ def _venue(
                 options[key] = list_of(kind, values[key])
             except PydanticCustomError as error:
                 raise ConfigError(where(key), error.message()) from None
-    place = where(adapter.address_keys[0]) if len(adapter.address_keys) == 1 else _where(source, "venues", at)
+    place = where(wanted[0]) if len(wanted) == 1 else _where(source, "venues", at)
     return entry.chain, VenueEntry(entry.protocol, entry.name, addresses, place, options)
 
 

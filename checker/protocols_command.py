@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.table import Table
 
 from protocols.deployments import books
-from protocols.registry import adapters
+from protocols.registry import adapters, known_keys
 
 SCHEMA = "crossmargin.protocols/1"
 
@@ -20,7 +20,7 @@ def listing(*, as_json: bool) -> str:
     rows = [
         {
             "protocol": adapter.protocol,
-            "addresses": list(adapter.address_keys),
+            "addresses": list(known_keys(adapter)),
             "verified": [
                 {"kind": each.kind, "versions": each.versions, "on": each.on} for each in adapter.verified
             ],
@@ -39,7 +39,7 @@ def listing(*, as_json: bool) -> str:
     for adapter, row in zip(adapters().values(), rows, strict=True):
         verified = "\n".join(f"{each.kind}: {each.versions} ({each.on})" for each in adapter.verified)
         table.add_row(
-            adapter.protocol, verified, "\n".join(adapter.address_keys), f"{len(row['address_book'])} venues"
+            adapter.protocol, verified, "\n".join(known_keys(adapter)), f"{len(row['address_book'])} venues"
         )
     text = io.StringIO()
     Console(file=text, width=min(shutil.get_terminal_size((100, 24)).columns, 140)).print(table)

@@ -150,6 +150,8 @@ class Adapter(Protocol):
     verified: tuple[Verified, ...]
     # An adapter may also have `option_keys: Mapping[str, ListOf]`: which lists `VenueConfig.options` may
     # hold. Most have none; `registry.option_keys` tells.
+    # And `instead_keys`: addresses that serve in place of all of `address_keys`; `optional_keys`: those
+    # that a venue may have beside them. `registry.wanted_keys` and `registry.optional_keys` tell.
 
     def open(self, reader: Reader, config: VenueConfig) -> Venue[Any]:
         """The venue at the reader's block, its addresses and version checked on chain.

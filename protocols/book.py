@@ -180,4 +180,4 @@ class Tracked(Venue[A], Protocol[A]):
         """The same accounts with the protocol's own view of each at the reader's block, for `audit`."""
 
     def totals(self, reader: Reader) -> tuple[Total, ...]:
-        """What the chain says exists. Raises `ReadError`."""
+        """What the chain says exists; supplies only where it adds them up. Raises `ReadError`."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib
 import pkgutil
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from functools import cache
 
 import protocols
@@ -23,6 +23,27 @@ def adapters() -> Mapping[str, Adapter]:
         if adapter is not None:
             found[adapter.protocol] = adapter
     return dict(sorted(found.items()))
+
+
+def wanted_keys(adapter: Adapter, given: Collection[str]) -> tuple[str, ...]:
+    """Which addresses a venue must have, of which these keys were given.
+
+    A list of addresses on the chain, say, stands for all the addresses that are in it.
+    """
+    instead: tuple[str, ...] = getattr(adapter, "instead_keys", ())
+    return instead if any(key in given for key in instead) else adapter.address_keys
+
+
+def known_keys(adapter: Adapter) -> tuple[str, ...]:
+    """Every key that a venue of this protocol may have in the configuration, addresses first."""
+    instead: tuple[str, ...] = getattr(adapter, "instead_keys", ())
+    return (*adapter.address_keys, *instead, *optional_keys(adapter), *option_keys(adapter))
+
+
+def optional_keys(adapter: Adapter) -> tuple[str, ...]:
+    """Which addresses a venue of this protocol may have beside those it must; mostly none."""
+    found: tuple[str, ...] = getattr(adapter, "optional_keys", ())
+    return found
 
 
 def option_keys(adapter: Adapter) -> Mapping[str, ListOf]:

@@ -16,13 +16,13 @@ def completeness(table: Table, totals: Sequence[Total]) -> Completeness:
         together.setdefault((total.token, total.of), {})[total.kind] = total
     reserves = []
     for kinds in together.values():
-        supply, debt, stable = kinds["supply"], kinds["debt"], kinds.get("stable")
+        supply, debt, stable = kinds.get("supply"), kinds["debt"], kinds.get("stable")
         reserves.append(
             ReserveTotal(
-                token=supply.token,
-                symbol=supply.symbol,
-                book_supply_raw=table.sum_of(supply.part, supply.of),
-                chain_supply_raw=supply.chain_raw,
+                token=debt.token,
+                symbol=debt.symbol,
+                book_supply_raw=None if supply is None else table.sum_of(supply.part, supply.of),
+                chain_supply_raw=None if supply is None else supply.chain_raw,
                 book_debt_raw=table.sum_of(debt.part, debt.of),
                 chain_debt_raw=debt.chain_raw,
                 book_stable_raw=None if stable is None else table.sum_of(stable.part, stable.of),

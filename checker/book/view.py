@@ -76,8 +76,9 @@ class ReserveTotal:
 
     token: Address
     symbol: str
-    book_supply_raw: int
-    chain_supply_raw: int
+    book_supply_raw: int | None
+    """`None` where the chain nowhere adds supplies up."""
+    chain_supply_raw: int | None
     book_debt_raw: int
     chain_debt_raw: int
     book_stable_raw: int | None
@@ -101,7 +102,8 @@ class ReserveTotal:
         )
 
     def _compared(self) -> Iterator[tuple[str, int, int]]:
-        yield "supply", self.book_supply_raw, self.chain_supply_raw
+        if self.book_supply_raw is not None and self.chain_supply_raw is not None:
+            yield "supply", self.book_supply_raw, self.chain_supply_raw
         yield "debt", self.book_debt_raw, self.chain_debt_raw
         if self.stable_is_exact:
             # A side that is not known is no zero, but nothing has been proven to be there either.
