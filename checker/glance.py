@@ -49,6 +49,7 @@ def glance(venue: Venue[Any], account: Any, bands: Bands, moves: Moves | None = 
     health_wad = verdict.health_factor_wad
     health = None if health_wad is None else health_wad / WAD
     key = venue.key(account)
+    # A view that agrees can still say more than the verdict: what goes through on balances as stored.
     if verdict.liquidatable or (audit.agrees is not None and venue.reported_liquidatable(account)):
         return Glance(
             key, Band.LIQUIDATABLE, Band.LIQUIDATABLE, health, audit.agrees, known=Band.LIQUIDATABLE

@@ -117,6 +117,7 @@ def _shock(shock_wad: int | None) -> float | None:
 
 
 def _collateral(account: AccountView, leg: CollateralLeg) -> Json:
+    receipt_raw = leg.receipt_amount_raw
     return {
         "token": leg.token,
         "symbol": leg.symbol,
@@ -124,7 +125,7 @@ def _collateral(account: AccountView, leg: CollateralLeg) -> Json:
         "amount_raw": str(leg.amount_raw),
         "value_usd": account.usd(leg.value_raw),
         "liquidation_threshold": leg.threshold_bps / BPS,
-    }
+    } | ({} if receipt_raw is None else {"receipt_amount_raw": str(receipt_raw)})
 
 
 def _debt(account: AccountView, leg: DebtLeg) -> Json:

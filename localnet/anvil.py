@@ -87,6 +87,7 @@ class Anvil:
         state: Path | None = None,
         fork_url: str | None = None,
         timestamp: int | None = None,
+        number: int | None = None,
         chain_id: int | None = None,
         code_size_limit: int | None = None,
         blocks_kept: int | None = None,
@@ -95,7 +96,7 @@ class Anvil:
         """Starts Anvil and waits until it answers.
 
         `state`: a file written by `dump_state`. `fork_url`: a node to fork at its head.
-        `timestamp`: of the genesis block, seconds; not with `state` or `fork_url`.
+        `timestamp`, `number`: of the genesis block, seconds; not with `state` or `fork_url`.
         `code_size_limit`: bytes, above EIP-170's. `blocks_kept`: of older blocks than that many
         the transactions, logs and states are forgotten; if not given, only states are, and later.
         `port` 0: a free one.
@@ -112,6 +113,8 @@ class Anvil:
             command += ["--fork-url", fork_url, "--no-storage-caching", "--no-rate-limit"]
         if state is None and fork_url is None:
             command += ["--timestamp", str(GENESIS_TIMESTAMP if timestamp is None else timestamp)]
+        if number is not None:
+            command += ["--number", str(number)]
         if chain_id is not None:
             command += ["--chain-id", str(chain_id)]
         if code_size_limit is not None:

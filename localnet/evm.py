@@ -82,13 +82,14 @@ class Evm:
         *,
         sender: str | None = None,
         at: int | None = None,
+        number: int | None = None,
         state: StateOverride | None = None,
     ) -> bytes:
-        """What a call returns, at the latest block, its timestamp and state overridden if given.
+        """What a call returns, at the latest block, its timestamp, number and state overridden if given.
 
-        `at`: seconds, earlier or later than the block's. Raises Reverted.
+        `at`: seconds, earlier or later than the block's; `number` alike. Raises Reverted.
         """
-        return self._call({"to": to, "data": "0x" + data.hex()}, what, sender, at, state)
+        return self._call({"to": to, "data": "0x" + data.hex()}, what, sender, at, state, number)
 
     def send(
         self, to: str, data: bytes, what: str, *, sender: str | None = None, at: int | None = None
@@ -99,7 +100,7 @@ class Evm:
         """
         request = {"to": to, "data": "0x" + data.hex()}
         # Asked first, because a receipt does not say why, and a refused call shall leave no block.
-        self._call(request, what, sender, at)
+        self._call(request, what, sender, at, number=self.anvil.block_number() + 1)
         if at is not None:
             self.anvil.set_next_timestamp(at)
         receipt = self._transact(request, sender)
@@ -120,13 +121,15 @@ class Evm:
         sender: str | None,
         at: int | None = None,
         state: StateOverride | None = None,
+        number: int | None = None,
     ) -> bytes:
         asked = request | {"from": sender or self.sender, "gas": hex(MAX_GAS)}
         params: list[object] = [asked, "latest"]
-        if state is not None or at is not None:
+        moved = {name: hex(to) for name, to in (("time", at), ("number", number)) if to is not None}
+        if state is not None or moved:
             params.append(state or {})
-        if at is not None:
-            params.append({"time": hex(at)})
+        if moved:
+            params.append(moved)
         try:
             return bytes.fromhex(str(self.anvil.request("eth_call", *params))[2:])
         except NodeError as error:
@@ -168,15 +171,17 @@ class Contract:
         *args: object,
         sender: str | None = None,
         at: int | None = None,
+        number: int | None = None,
         state: StateOverride | None = None,
     ) -> Any:
         """What a function returns: the value, or a tuple of several; addresses are checksummed.
 
-        See `Evm.call` for `at` and `state`. Raises Reverted.
+        See `Evm.call` for `at`, `number` and `state`. Raises Reverted.
         """
         function = self.function(name, len(args))
         what = f"{self.name}.{function.name}"
-        data = self.evm.call(self.address, function.encode(args), what, sender=sender, at=at, state=state)
+        encoded = function.encode(args)
+        data = self.evm.call(self.address, encoded, what, sender=sender, at=at, number=number, state=state)
         if not data and function.outputs:
             raise LocalnetError(f"{what}: there is no contract at {self.address}")
         return function.decode(data)

@@ -67,6 +67,23 @@ AAVE_V3_2 = Package(
 )
 """Aave v3.2 (POOL_REVISION 5, solc 0.8.20), shipped compiled inside this wheel."""
 
+VENUS_0_7_0 = Package(
+    "npm",
+    "@venusprotocol/venus-protocol",
+    "0.7.0",
+    "sha512-01AOU0kxwMmY29vLUEnDi4cq29SSq5IZMLHsPTJ3qmGtKxWNeWT0fmZQKNsvlMC/SjLPxrIZKAtrP0RY+d8Pdg==",
+    (
+        "artifacts/contracts/Comptroller/ComptrollerG5.sol/ComptrollerG5.json",
+        "artifacts/contracts/Comptroller/Unitroller.sol/Unitroller.json",
+        "artifacts/contracts/InterestRateModels/JumpRateModel.sol/JumpRateModel.json",
+        "artifacts/contracts/Tokens/VTokens/VBep20Immutable.sol/VBep20Immutable.json",
+        "artifacts/contracts/test/MockVBNB.sol/MockVBNB.json",
+        "artifacts/contracts/test/SimplePriceOracle.sol/SimplePriceOracle.json",
+        "LICENSE",
+    ),
+)
+"""Compound v2 as Venus runs it (solc 0.5.16): the newest Comptroller of its shape is `ComptrollerG5`."""
+
 SOLC = Package(
     "npm",
     "solc",

@@ -23,6 +23,8 @@ class CollateralLeg:
     """Share of the value that supports debt before liquidation; 0 if it backs none."""
     feed: FeedKey | None
     """`None` when the price is a constant of the venue."""
+    receipt_amount_raw: int | None = None
+    """The protocol's own tokens that stand for it, where these are what it counts (cTokens)."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -28,6 +28,7 @@ def completeness(table: Table, totals: Sequence[Total]) -> Completeness:
                 book_stable_raw=None if stable is None else table.sum_of(stable.part, stable.of),
                 chain_stable_raw=None if stable is None else stable.chain_raw,
                 stable_is_exact=stable is None or stable.exact,
+                debt_is_exact=debt.exact,
             )
         )
     return Completeness(tuple(reserves))

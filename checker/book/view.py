@@ -86,6 +86,8 @@ class ReserveTotal:
     chain_stable_raw: int | None
     stable_is_exact: bool = True
     """False where the protocol's own total drifts from its accounts' principals: it is not compared then."""
+    debt_is_exact: bool = True
+    """The same of the debt."""
 
     @property
     def percent(self) -> float:
@@ -104,7 +106,8 @@ class ReserveTotal:
     def _compared(self) -> Iterator[tuple[str, int, int]]:
         if self.book_supply_raw is not None and self.chain_supply_raw is not None:
             yield "supply", self.book_supply_raw, self.chain_supply_raw
-        yield "debt", self.book_debt_raw, self.chain_debt_raw
+        if self.debt_is_exact:
+            yield "debt", self.book_debt_raw, self.chain_debt_raw
         if self.stable_is_exact:
             # A side that is not known is no zero, but nothing has been proven to be there either.
             yield "stable debt", self.book_stable_raw or 0, self.chain_stable_raw or 0

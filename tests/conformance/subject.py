@@ -61,7 +61,7 @@ class Subject(Protocol):
         """The venue at the reader's block, by the adapter."""
 
     def own_view(self, owner: Address, prices: dict[str, int] | None, at: int | None) -> tuple[int, ...]:
-        """The protocol's own figures, feeds (by address) answering other prices, at another time."""
+        """The protocol's own figures, feeds (by key) answering other prices, at another clock."""
 
     def our_view(
         self, venue: Venue[Any], account: Any, prices: Prices | None, at: int | None
@@ -74,13 +74,16 @@ class Subject(Protocol):
         """Every sensible liquidation of the account, tried by `eth_call` in that state."""
 
     def set_answers(self, answers: Mapping[str, int]) -> None:
-        """Makes these feeds (by address) answer so from now on."""
+        """Makes these feeds (by key) answer so from now on."""
 
     def liquidate(self, venue: Venue[Any], account: Any) -> bool:
-        """Mines one liquidation of the account, in the next block; whether any goes through."""
+        """Mines one liquidation of the account, in the next block; whether any goes through.
+
+        The venue is as `read_next` gives it.
+        """
 
     def do(self, owner: Address, change: Change) -> str | None:
-        """Makes it happen, at the timestamp of the newest block; the protocol's own refusal, or `None`."""
+        """Makes it happen in the next block, at its parent's time; the protocol's own refusal, or `None`."""
 
 
 def subjects() -> dict[str, Callable[[], AbstractContextManager[Subject]]]:
@@ -101,12 +104,25 @@ def read_one(subject: Subject, owner: Address) -> tuple[Venue[Any], Any]:
     return book.venue, account
 
 
+def read_next(subject: Subject, owner: Address) -> tuple[Venue[Any], Any]:
+    """The owner's one account as the next block finds it: where interest accrues per block, that is later."""
+    with subject.node.undone():
+        subject.node.mine()
+        return read_one(subject, owner)
+
+
 def read(subject: Subject, *owners: Address) -> Book[Any]:
     """The owners' accounts at the newest block."""
     reader = Reader(subject.rpc, pin(subject.rpc))
     return subject.open(reader).read(reader, owners)
 
 
+def first_block(subject: Subject) -> int:
+    """Where the subject's chain begins: at 0, unless it says otherwise by an attribute of that name."""
+    found: int = getattr(subject, "first_block", 0)
+    return found
+
+
 def answers(venue: Venue[Any], prices: Prices | None) -> dict[str, int] | None:
-    """Raw answers by feed address, as the protocol's side of a test takes them."""
-    return None if prices is None else {venue.feeds[key].address: raw for key, raw in prices.items()}
+    """Raw answers by feed, as the protocol's side of a test takes them: feeds can share an address."""
+    return None if prices is None else {venue.feeds[key].key: raw for key, raw in prices.items()}

@@ -21,7 +21,7 @@ from margin.prices import Prices
 from margin.screen import reprice
 from protocols.base import Failed
 from protocols.book import Tracked
-from tests.conformance.subject import Subject
+from tests.conformance.subject import Subject, first_block
 from tests.conformance.test_exact import DAY_S, RANDOM_STATES
 
 FEW_STATES = settings(RANDOM_STATES, max_examples=max(1, settings().max_examples // 5))
@@ -51,7 +51,7 @@ def tracked(subject: Subject, reader: Reader) -> Tracked[Any]:
 def found(subject: Subject, reader: Reader) -> tuple[Tracked[Any], Table]:
     """The book of all accounts that the venue's events name, read at the reader's block."""
     venue, table = tracked(subject, reader), Table()
-    for piece in scan_logs(subject.rpc, venue.history(), 0, reader.block):
+    for piece in scan_logs(subject.rpc, venue.history(), first_block(subject), reader.block):
         table.add(venue.touched(piece.logs).holdings, venue.common_parts)
     places = np.arange(len(table.part))
     while len(places):

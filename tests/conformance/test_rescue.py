@@ -13,7 +13,7 @@ from margin.prices import Prices
 from margin.rescue import Rescue, Target, meets, rescues
 from margin.units import WAD
 from protocols.base import Venue
-from tests.conformance.subject import Subject, read, read_one
+from tests.conformance.subject import Subject, read, read_next, read_one
 from tests.conformance.test_exact import DAY_S, EDGE_STATES, RANDOM_STATES
 
 
@@ -31,7 +31,7 @@ def targets(draw: st.DrawFn, health_factor_wad: int) -> Target:
 def test_a_rescue_is_enough_and_one_unit_less_is_not(subject: Subject, data: st.DataObject) -> None:
     with subject.node.undone():
         owner = subject.live(data.draw(subject.lives(), label="life"))
-        venue, account = read_one(subject, owner)
+        venue, account = read_next(subject, owner)
         health = venue.verdict(account).health_factor_wad
         if health is None:
             assert not rescues(venue, account, Target(2**200, WAD // 2))
@@ -72,7 +72,7 @@ def as_done(subject: Subject, venue: Venue[Any], account: Any, change: Change) -
     if said is not None:
         return None
     book = read(subject, owner)
-    assert book.venue.block.timestamp == venue.block.timestamp
+    assert book.venue.clock.now == venue.clock.now
     for after in book.accounts[owner]:
         assert book.venue.audit(after).agrees is not False
         assert book.venue.verdict(after) == venue.verdict(foretold)
@@ -90,7 +90,7 @@ def test_a_change_is_what_was_foretold(subject: Subject, data: st.DataObject) ->
     """Of any size: a crumb, a part, all of it, more than all; and what is refused is foretold as well."""
     with subject.node.undone():
         owner = subject.live(data.draw(subject.lives(), label="life"))
-        venue, account = read_one(subject, owner)
+        venue, account = read_next(subject, owner)
         legs = [(Deed.REPAY, leg.token, leg.amount_raw) for leg in venue.debt_legs(account)]
         legs += [(Deed.DEPOSIT, leg.token, leg.amount_raw) for leg in venue.collateral_legs(account)]
         deed, token, leg_raw = data.draw(st.sampled_from(legs), label="leg")

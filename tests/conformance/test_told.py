@@ -12,7 +12,7 @@ from chain.block import pin
 from chain.logs import scan_logs
 from margin.prices import Prices
 from protocols.book import Liquidated, Tracked
-from tests.conformance.subject import Subject, answers, read, read_one
+from tests.conformance.subject import Subject, answers, read, read_next, read_one
 from tests.conformance.test_exact import DAY_S, EDGE_STATES, RANDOM_STATES
 
 ROUNDED_RAW = 1_000
@@ -29,9 +29,9 @@ def test_a_liquidation_is_told_as_it_moved_the_account(subject: Subject, data: s
         form = venue.linear(account)
         lower = {k: max(1, int(raw * fall)) for k, raw in venue.prices.items() if form.slope(k) > 0}
         subject.set_answers(answers(venue, Prices(lower)) or {})
-        venue, account = read_one(subject, owner)
+        venue, account = read_next(subject, owner)
         happens = subject.liquidate(venue, account)
-        logs = scan_logs(subject.rpc, tracked(venue).watched(), venue.block.number + 1, pin(subject.rpc))
+        logs = scan_logs(subject.rpc, tracked(venue).watched(), venue.block.number, pin(subject.rpc))
         told = tracked(venue).liquidations_in(log for piece in logs for log in piece.logs)
         event("liquidated" if happens else "not liquidatable")
         assert len(told) == happens
@@ -44,7 +44,7 @@ def tracked(venue: object) -> Tracked[Any]:
 
 
 def moved(subject: Subject, venue: Any, account: Any, told: Liquidated) -> None:
-    """The account's legs before and after, read at the same timestamp, differ by what is told."""
+    """The account's legs before and after, read at the same clock, differ by what is told."""
     head = pin(subject.rpc)
     block = subject.node.request("eth_getBlockByNumber", hex(head.number), False)
     assert (told.key, told.block) == (venue.key(account), head.number)
