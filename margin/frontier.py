@@ -15,7 +15,7 @@ from typing import TypeVar
 
 from margin.account import Judge
 from margin.errors import Undecided
-from margin.prices import FeedKey, Prices
+from margin.prices import Feed, FeedKey, Prices
 from margin.units import WAD, mul_div_up
 from margin.verdict import Verdict
 
@@ -205,15 +205,42 @@ def _one_feed_edge(
 ) -> int | None:
     """One feed alone moves: its own crossing, taken back to the smallest shock that rounds to it."""
     feed = judge.feeds[loaded[0]]
-    stop_raw = feed.shocked_raw({factor: limit_wad})
-    if feed.base_factor != factor:  # it quotes in the factor, and moves the other way
-        return _many_feeds_edge(judge, account, factor, loaded, limit_wad)
-    found = crossing(judge, account, feed.key, stop_raw)
+    found = crossing(judge, account, feed.key, one_feed_stop(judge, account, feed, factor, limit_wad))
     if found is None or found == feed.answer_raw:
         return None
-    if found < feed.answer_raw:
-        return ((found + 1) * WAD - 1) // feed.answer_raw - WAD
-    return mul_div_up(found, WAD, feed.answer_raw) - WAD
+    if feed.base_factor != factor:
+        shock_wad = _quote_shock_wad(feed.answer_raw, found)
+    elif found < feed.answer_raw:
+        shock_wad = ((found + 1) * WAD - 1) // feed.answer_raw - WAD
+    else:
+        shock_wad = mul_div_up(found, WAD, feed.answer_raw) - WAD
+    # Of an answer finer than 1e-18 of itself a step passes over some, and margins flicker.
+    if not judge.verdict(
+        account, judge.prices.moved(feed.key, feed.shocked_raw({factor: shock_wad}))
+    ).liquidatable:
+        return _many_feeds_edge(judge, account, factor, loaded, limit_wad)
+    return shock_wad
+
+
+def one_feed_stop(judge: Judge[A], account: A, feed: Feed, factor: str, limit_wad: int) -> int:
+    """What one feed, which loads on the factor, answers after the factor has moved as far as the limit.
+
+    A feed that quotes in the factor rises without bound as that falls: it is followed to the protocol's own.
+    """
+    stop_raw = feed.shocked_raw({factor: limit_wad})
+    if feed.base_factor == factor or stop_raw <= feed.answer_raw:
+        return stop_raw
+    return min(stop_raw, max(feed.answer_raw, judge.price_limit(account, feed.key)))
+
+
+def _quote_shock_wad(today_raw: int, found_raw: int) -> int:
+    """The smallest move of the factor that a feed quotes in by which it answers `found_raw`, or goes beyond.
+
+    The answer is `today · 1 / (1 + shock)`, rounded down: it falls as the factor rises.
+    """
+    if found_raw < today_raw:
+        return today_raw * WAD // (found_raw + 1) + 1 - WAD
+    return today_raw * WAD // found_raw - WAD
 
 
 def time_edge(judge: Judge[A], account: A, horizon_s: int = HORIZON_S) -> int | None:

@@ -15,7 +15,7 @@ from typing import Generic, TypeVar
 from margin.account import Judge
 from margin.basics import Address
 from margin.errors import Undecided
-from margin.frontier import HIGHEST_SHOCK_WAD, LOWEST_SHOCK_WAD, along, crossing, time_edge
+from margin.frontier import HIGHEST_SHOCK_WAD, LOWEST_SHOCK_WAD, along, crossing, one_feed_stop, time_edge
 from margin.legs import CollateralLeg, DebtLeg
 from margin.mending import Change, Deed, Mendable, Refused
 from margin.prices import FeedKey, Prices
@@ -252,7 +252,7 @@ def _limits(shock_wad: int) -> tuple[int, int]:
 def _survives(judge: Judge[A], account: A, factor: str, limit_wad: int) -> bool:
     """Whether no move of the factor towards the limit, inclusive, liquidates: as `frontier.factor_edge`."""
     loaded: list[FeedKey] = [k for k in judge.feeds_of(account) if judge.feeds[k].loads_on(factor)]
-    if len(loaded) == 1 and judge.feeds[loaded[0]].base_factor == factor:
-        stop_raw = judge.feeds[loaded[0]].shocked_raw({factor: limit_wad})
+    if len(loaded) == 1:
+        stop_raw = one_feed_stop(judge, account, judge.feeds[loaded[0]], factor, limit_wad)
         return crossing(judge, account, loaded[0], stop_raw) is None
     return along(judge, account, {factor: WAD}, limit_wad, subject=f"shock of factor {factor}") is None

@@ -9,8 +9,9 @@ from typing import Any, TypeVar
 from hypothesis import HealthCheck, assume, event, given, note, settings
 from hypothesis import strategies as st
 
+from checker.reach import factors_of
 from margin.errors import Undecided
-from margin.frontier import HORIZON_S, factor_edge, feed_edge, time_edge
+from margin.frontier import HIGHEST_SHOCK_WAD, HORIZON_S, factor_edge, feed_edge, time_edge
 from margin.prices import Prices
 from margin.units import WAD
 from protocols.base import Venue
@@ -122,14 +123,17 @@ def test_one_step_of_a_factor_decides(subject: Subject, data: st.DataObject) -> 
     """At the shock of a whole factor it goes through, 1e-18 less it does not."""
     with subject.node.undone():
         venue, account = living(subject, data)
-        for factor in dict.fromkeys(venue.feeds[key].base_factor for key in venue.feeds_of(account)):
+        for factor in factors_of(venue, account):
             shock_wad = decided(partial(factor_edge, venue, account, factor))
             if isinstance(shock_wad, Undecided):
                 continue
             event("none" if shock_wad is None else "a fall" if shock_wad < 0 else "a rise")
             note(f"{factor} {shock_wad}")
             if shock_wad is None:
-                assert not goes_through(subject, venue, account, shocked(venue, factor, 1 - WAD))
+                # Down with all that is priced, and up with what it is priced in.
+                is_base = factor in {venue.feeds[key].base_factor for key in venue.feeds_of(account)}
+                worst = 1 - WAD if is_base else HIGHEST_SHOCK_WAD - 1
+                assert not goes_through(subject, venue, account, shocked(venue, factor, worst))
                 continue
             back = 1 if shock_wad < 0 else -1
             assert goes_through(subject, venue, account, shocked(venue, factor, shock_wad))
