@@ -67,6 +67,15 @@ AAVE_V3_2 = Package(
 )
 """Aave v3.2 (POOL_REVISION 5, solc 0.8.20), shipped compiled inside this wheel."""
 
+AAVE_V2 = Package(
+    "npm",
+    "@aave/protocol-v2",
+    "1.0.1",
+    "sha512-MU3WiigW89DWDpCtvaw4rafih7RbADB45uUM/zqfnOD4g9JNUVfeT6MrjV4/DP/JPA2Iv5ySKSx+a1OfUES0Pg==",
+    ("artifacts/contracts/", "LICENSE.md"),
+)
+"""Aave v2 as its authors compiled it (LENDINGPOOL_REVISION 2, solc 0.6.12)."""
+
 SOLC = Package(
     "npm",
     "solc",

@@ -67,7 +67,7 @@ def saved(name: str, artifacts: Path | None = None) -> Path:
         raise LocalnetError(f"no state is called {name}")
     version, empty, accounts = found[1], found[2] is not None, int(found[3] or 0)
     source = version_of(version).artifacts(artifacts)
-    parts = [source.fingerprint, packages.SOLC.digest, packages.ANVIL_VERSION, _recipe_hash(), name]
+    parts = [source.fingerprint, packages.SOLC.digest, packages.ANVIL_VERSION, recipe_hash(), name]
     key = sha256_hex("\n".join(parts).encode())
 
     def build(work: Path) -> None:
@@ -108,7 +108,7 @@ def _state_file(place: Path) -> Iterator[Path]:
 
 
 @functools.cache
-def _recipe_hash() -> str:
+def recipe_hash() -> str:
     """Of this room's whole source: which part of it matters for a state is not worth guessing."""
     files = sorted([*ROOM.rglob("*.py"), *ROOM.rglob("*.sol")])
     return sha256_hex(b"\0".join(path.read_bytes() for path in files))
