@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from chain.abi import Function
+from chain.answers import Garbled, Reverted
 from chain.oracles import FeedAnswer, read_feeds
 from chain.reader import Call, Reader
 from margin.basics import ZERO_ADDRESS, Address, Reason, Unread
@@ -111,15 +112,19 @@ class Quotes:
             if price.reason is Reason.REVERTED:
                 return Unread(Reason.ORACLE, f"the oracle has no price for {symbol}")
             return price
-        if isinstance(source, Unread):
+        if isinstance(source, Unread) and not isinstance(source, Reverted | Garbled):
             return source
         (price_raw,) = price
         if price_raw <= 0:
             return Unread(Reason.ORACLE, f"the oracle's price for {symbol} is zero")
-        answer = answered.get(source)
+        answer = None if isinstance(source, Unread) else answered.get(source)
         if isinstance(answer, Unread):
             return answer
-        if answer is not None and answer.answer_raw > 0:
+        if isinstance(source, Unread):
+            # An oracle that names no sources is its own: a fork's, which sets or composes its prices.
+            address, updated_at = self._oracle.address, None
+            key = FeedKey(f"{address}/{asset}")
+        elif answer is not None and answer.answer_raw > 0:
             if answer.answer_raw != price_raw:
                 return Unread(Reason.ORACLE, f"the oracle's price for {symbol} is not its source's answer")
             key, address, updated_at = FeedKey(source), source, answer.updated_at

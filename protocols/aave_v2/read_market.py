@@ -82,7 +82,7 @@ def read_market(reader: Reader, config: VenueConfig) -> Market:
         reserves={r.id: r for r in sorted(reserves, key=lambda r: r.id)},
         feeds=quotes.feeds,
         prices=quotes.prices(),
-        numeraire_known=in_base or weth is not None,
+        numeraire_known=in_base or weth not in (None, ZERO_ADDRESS),
     )
 
 
