@@ -190,6 +190,21 @@ def test_a_fallback_oracle_stands_in_and_is_named(empty: Genuine) -> None:
         assert (feed.address, feed.answer_raw) == (fallback.address, 7 * 10**15)
 
 
+def test_a_fallback_oracle_that_says_zero_makes_its_accounts_unknown(empty: Genuine) -> None:
+    """The pool itself would take the collateral for worthless; a price of zero is no price."""
+    market = empty.market
+    with empty.node.undone():
+        open_account(empty, "LINK", "USDC")
+        bare = market.evm.deploy(SOURCE.get("PriceOracle"))
+        market.oracle.send("setFallbackOracle", bare.address)
+        market.feed("LINK").send("setAnswer", 0)
+        assert market.account_data(USER)[0] == 0
+        (failed,) = read(empty, USER).accounts[USER]
+        assert isinstance(failed, Failed)
+        assert failed.unread.reason is Reason.ORACLE
+        assert "zero" in failed.unread.detail
+
+
 def in_dollars(empty: Genuine) -> None:
     """The oracle of later deployments, which says what it quotes in: 8 decimals of a dollar."""
     market = empty.market
@@ -266,11 +281,6 @@ def table_of(empty: Genuine, venue: PoolVenue, reader: Reader) -> Table:
 def test_every_cell_of_a_genuine_pool_is_read_from_storage(lived_in: Genuine) -> None:
     """A layout that were wrong would be found out, and read by views without a word."""
     with lived_in.node.undone():
-        market = lived_in.market
-        for name in ("comfortable", "many_assets", "no_debt"):
-            market.supply(market.cast[name], "USDC", 10**6)  # the loaded chain has no older events
-        market.borrow(market.cast["stable_borrower"], "USDC", 10**6, 1)
-        market.borrow(market.cast["comfortable"], "USDC", 10**6)
         reader = Reader(lived_in.rpc, pin(lived_in.rpc))
         venue = lived_in.open(reader)
         table = table_of(lived_in, venue, reader)
