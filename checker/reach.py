@@ -10,7 +10,7 @@ from decimal import Decimal
 from typing import Any
 
 from margin.account import Judge
-from margin.frontier import HORIZON_S, factor_edge, time_edge
+from margin.frontier import HORIZON_S, factor_edge, moving_feeds, straight, time_edge
 from margin.linear import LinearForm
 from margin.prices import Prices
 from margin.units import WAD
@@ -77,8 +77,8 @@ def reached(
 ) -> bool:
     """Whether the factor liquidates the account on its way to `prices`, where it has moved by `drop`.
 
-    Between today and there the margin is a straight line up to its error: an account that is surely
-    healthy at both ends is so between them. Raises `Undecided`.
+    Where all feeds that move do so along one line, the margin is a straight line too up to its error: an
+    account that is surely healthy at both ends is so between them. Raises `Undecided`.
     """
     # Where several feeds move together each is rounded to its raw unit on the way, and leaves the line.
     moved = [key for key in form.feeds if prices[key] != venue.prices[key]]
@@ -87,7 +87,8 @@ def reached(
         for key, s, r in zip(form.feeds, form.support, form.requirement, strict=True)
         if len(moved) > 1 and key in moved
     )
-    if all(form.margin(at) > form.bound(at) + ticks for at in (venue.prices, prices)):
+    sure = all(form.margin(at) > form.bound(at) + ticks for at in (venue.prices, prices))
+    if sure and straight(moving_feeds(venue, account, {factor: WAD})):
         return False
     if form.margin(prices) < -form.bound(prices) or venue.verdict(account, prices).liquidatable:
         return True

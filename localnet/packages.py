@@ -84,6 +84,15 @@ VENUS_0_7_0 = Package(
 )
 """Compound v2 as Venus runs it (solc 0.5.16): the newest Comptroller of its shape is `ComptrollerG5`."""
 
+AAVE_V2 = Package(
+    "npm",
+    "@aave/protocol-v2",
+    "1.0.1",
+    "sha512-MU3WiigW89DWDpCtvaw4rafih7RbADB45uUM/zqfnOD4g9JNUVfeT6MrjV4/DP/JPA2Iv5ySKSx+a1OfUES0Pg==",
+    ("artifacts/contracts/", "LICENSE.md"),
+)
+"""Aave v2 as its authors compiled it (LENDINGPOOL_REVISION 2, solc 0.6.12)."""
+
 SOLC = Package(
     "npm",
     "solc",

@@ -11,7 +11,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
 from margin.account import Judge
 from margin.errors import Undecided
@@ -138,45 +138,97 @@ def along(
     One step moves each factor by its weight (1e18 is one whole unit of the direction) times 1e-18;
     `steps` is how far to look, negative to look backwards. Feeds move as `Feed.shocked_raw` says.
     Returns the signed number of steps, `None` if the account survives all of them.
+
+    A feed whose base weighs b and whose quote weighs q goes to (1 + b·s) / (1 + q·s) of its answer,
+    which is 1 + (b − q)·t where t is s / (1 + q·s). So where all feeds that move have one q, they move
+    along a straight line in t, as the bound between two verdicts asks for. Where they have not, it
+    raises `Undecided`, as it does beyond the budget.
     """
-    touched = [k for k in judge.feeds_of(account) if k in judge.feeds]
-
-    def prices_at(step: int) -> Prices:
-        shocks_wad = {factor: weight * step // WAD for factor, weight in weights_wad.items()}
-        moved = {key: judge.feeds[key].shocked_raw(shocks_wad) for key in touched}
-        return Prices({**judge.prices, **moved})
-
-    if any(weights_wad.get(judge.feeds[key].quote_factor or "", 0) for key in touched):
-        # Such a feed moves along a hyperbola, and the bound between two verdicts asks for straight lines.
-        raise Undecided(f"{subject}, on feeds that quote in it", 0)
+    moving = moving_feeds(judge, account, weights_wad)
+    if not straight(moving):
+        raise Undecided(f"{subject}, on feeds that quote in it and feeds that do not", 0)
+    quoted_wad = next((feed.quoted_wad for feed in moving), 0)
     form = judge.linear(account)
     direction = {
-        key: judge.feeds[key].answer_raw * weights_wad.get(judge.feeds[key].base_factor, 0) / WAD / WAD
-        for key in touched
+        feed.key: judge.feeds[feed.key].answer_raw * (feed.based_wad - feed.quoted_wad) / WAD / WAD
+        for feed in moving
     }
     guess = form.distance(judge.prices, direction)
     per_step = sum(form.slope(key) * move for key, move in direction.items())
+    cuts = _cuts(guess, 2 * form.bound(judge.prices) / per_step if per_step else 0.0)
+    # Back from t to s; beyond the pole there is no s.
+    cuts = [t * WAD * WAD // (WAD * WAD - quoted_wad * t) for t in cuts if quoted_wad * t < WAD * WAD]
+    ticks = [_last_tick(judge.feeds[feed.key].answer_raw, feed) for feed in moving]
     return first_liquidatable(
-        lambda step: judge.verdict(account, prices_at(step)),
+        lambda step: judge.verdict(account, _moved(judge, moving, weights_wad, step)),
         judge.least_margin,
         0,
-        steps,
-        [
-            *_cuts(guess, 2 * form.bound(judge.prices) / per_step if per_step else 0.0),
-            *(
-                _last_tick(judge.feeds[key].answer_raw) * WAD // weight + beside
-                for key in touched
-                if (weight := weights_wad.get(judge.feeds[key].base_factor, 0))
-                for beside in (-1, 0, 1)
-            ),
-        ],
+        farthest(judge, account, weights_wad, steps),
+        [*cuts, *(tick + beside for tick in ticks if tick is not None for beside in (-1, 0, 1))],
         subject=subject,
     )
 
 
-def _last_tick(answer_raw: int) -> int:
+class Moving(NamedTuple):
+    """A feed that a direction moves."""
+
+    key: FeedKey
+    based_wad: int
+    """What its base weighs in the direction …"""
+    quoted_wad: int
+    """… and its quote."""
+
+
+def moving_feeds(judge: Judge[A], account: A, weights_wad: Mapping[str, int]) -> list[Moving]:
+    """The account's feeds that the direction moves, in their order."""
+    found = []
+    for key in judge.feeds_of(account):
+        if key in judge.feeds:
+            feed = judge.feeds[key]
+            quoted_wad = weights_wad.get(feed.quote_factor, 0) if feed.quote_factor else 0
+            found.append(Moving(key, weights_wad.get(feed.base_factor, 0), quoted_wad))
+    return [feed for feed in found if feed.based_wad != feed.quoted_wad]
+
+
+def straight(moving: Sequence[Moving]) -> bool:
+    """Whether these feeds move together along a straight line (see `along`)."""
+    return len({feed.quoted_wad for feed in moving}) <= 1
+
+
+def farthest(judge: Judge[A], account: A, weights_wad: Mapping[str, int], steps: int) -> int:
+    """How far of `steps` the account's answers stay where the protocol's arithmetic does not overflow.
+
+    Only an answer that quotes in what falls to nothing rises so far. Beyond it no liquidation goes through.
+    """
+    moving = [feed for feed in moving_feeds(judge, account, weights_wad) if feed.quoted_wad]
+    limits = {feed.key: judge.price_limit(account, feed.key) for feed in moving}
+
+    def inside(step: int) -> bool:
+        prices = _moved(judge, moving, weights_wad, step)
+        return all(prices[key] <= limit for key, limit in limits.items())
+
+    if inside(steps):
+        return steps
+    near, far = 0, steps
+    while abs(far - near) > 1:
+        middle = (near + far) // 2
+        near, far = (middle, far) if inside(middle) else (near, middle)
+    return near
+
+
+def _moved(judge: Judge[A], moving: Sequence[Moving], weights_wad: Mapping[str, int], step: int) -> Prices:
+    shocks_wad = {factor: weight * step // WAD for factor, weight in weights_wad.items()}
+    return Prices(
+        {**judge.prices, **{feed.key: judge.feeds[feed.key].shocked_raw(shocks_wad) for feed in moving}}
+    )
+
+
+def _last_tick(answer_raw: int, feed: Moving) -> int | None:
     """The step at which a falling answer reaches one raw unit, and stays there: a kink in its way."""
-    return -(-WAD // answer_raw) - WAD
+    if not feed.quoted_wad:
+        return (-(-WAD // answer_raw) - WAD) * WAD // feed.based_wad
+    against = feed.quoted_wad - answer_raw * feed.based_wad
+    return (answer_raw - 1) * WAD * WAD // against if against else None
 
 
 def factor_edge(judge: Judge[A], account: A, factor: str) -> int | None:

@@ -23,9 +23,9 @@ from chain.program import unpack
 from chain.slots import Piece
 from checker.book.table import Table
 from margin.screen import Floats
+from protocols.aave_common.columns import low_128
 from protocols.aave_v3 import parts
 from protocols.aave_v3.abi import GET_USER_ACCOUNT_DATA
-from protocols.aave_v3.cells import low_128
 from protocols.book import CellsRead, Words
 
 WORDS = 6

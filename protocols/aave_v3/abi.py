@@ -50,9 +50,6 @@ GET_EMODE_LABEL = Function("getEModeCategoryLabel(uint8)", "string")
 # AaveOracle
 BASE_CURRENCY = Function("BASE_CURRENCY()", "address")
 BASE_CURRENCY_UNIT = Function("BASE_CURRENCY_UNIT()", "uint256")
-GET_FALLBACK_ORACLE = Function("getFallbackOracle()", "address")
-GET_SOURCE_OF_ASSET = Function("getSourceOfAsset(address)", "address")
-GET_ASSET_PRICE = Function("getAssetPrice(address)", "uint256")
 
 # PriceOracleSentinel and its sequencer oracle
 GET_SEQUENCER_ORACLE = Function("getSequencerOracle()", "address")

@@ -14,17 +14,18 @@ from margin.prices import Prices
 from margin.screen import Floats, Screen
 from margin.units import UINT256_MAX
 from margin.verdict import Verdict
+from protocols.aave_common.quotes import Quotes
+from protocols.aave_common.stored_cells import read_cells
 from protocols.aave_v3 import cells as cells_
 from protocols.aave_v3 import changes as changes_
 from protocols.aave_v3 import events, ground, liquidated, liquidation, parts
-from protocols.aave_v3.quotes import Quotes
+from protocols.aave_v3.layout import PoolLayout
 from protocols.aave_v3.read_accounts import (
     read_accounts,
     read_emodes,
     read_reported,
     unjudgeable,
 )
-from protocols.aave_v3.read_cells import read_cells
 from protocols.aave_v3.read_market import PROVIDER, read_market, read_prices, read_totals
 from protocols.aave_v3.state import AaveAccount
 from protocols.aave_v3.venue import Market
@@ -40,7 +41,7 @@ class AaveVenue(Market):
     broken_modes: Mapping[int, Unread] = field(default_factory=dict)
     """E-modes that accounts are in and that could not be read."""
     layouts: dict[tuple[Address, int], bool] = field(default_factory=dict, compare=False, repr=False)
-    """What is known of the storage of the contracts (see `read_cells`); shared with the same venue later."""
+    """What is known of the contracts' storage (see `stored_cells`); shared with the same venue later."""
 
     def read(self, reader: Reader, owners: Sequence[Address]) -> Book[AaveAccount]:
         """The account of each owner, in bulk; see `read_accounts`."""
@@ -150,8 +151,8 @@ class AaveVenue(Market):
         return parts.parts_of(self)
 
     def read_cells(self, reader: Reader, ids: Sequence[bytes], row: Index, part: Index) -> CellsRead:
-        """See `read_cells`."""
-        return read_cells(self, reader, ids, row, part, self.layouts)
+        """See `aave_common.stored_cells.read_cells`."""
+        return read_cells(PoolLayout(self), reader, ids, row, part, self.layouts)
 
     def implied(self, cells: Cells) -> tuple[Index, Index]:
         """See `cells.implied`."""

@@ -13,10 +13,12 @@ from margin.basics import Unread
 from margin.prices import Prices
 from margin.screen import Floats, Screen
 from margin.units import BPS, RAY
+from protocols.aave_common.columns import filled_in, flag_bits, known_in, low_128
+from protocols.aave_common.linear import FLOAT_SHARE
+from protocols.aave_common.quotes import Quote
 from protocols.aave_v3 import parts
-from protocols.aave_v3.linear import FLOAT_SHARE
 from protocols.aave_v3.parts import DEBT, EMODE, FLAGS, STABLE, SUPPLY
-from protocols.aave_v3.state import AaveAccount, EMode, Position, Quote, Reserve, StableDebt
+from protocols.aave_v3.state import AaveAccount, EMode, Position, Reserve, StableDebt
 from protocols.aave_v3.venue import Market
 from protocols.book import Cells, Index
 
@@ -53,15 +55,6 @@ def _stable(word: int, updated_at: int) -> StableDebt | None:
     return StableDebt(principal, word >> 128, updated_at) if principal else None
 
 
-def flag_bits(cells: Cells) -> npt.NDArray[np.uint8]:
-    """Per account its 256 flags, lowest first, as a matrix of zeros and ones."""
-    bits = np.zeros((len(cells.ids), 256), np.uint8)
-    mine = cells.part == FLAGS
-    unpacked = np.unpackbits(cells.words[mine], axis=1, bitorder="big")[:, ::-1]
-    bits[cells.row[mine]] = unpacked
-    return bits
-
-
 def modes(cells: Cells) -> npt.NDArray[np.uint8]:
     """Per account its e-mode."""
     found = np.zeros(len(cells.ids), np.uint8)
@@ -76,7 +69,7 @@ def implied(market: Market, cells: Cells) -> tuple[Index, Index]:
     A debt that is not variable must be a stable one; and where anyone has stable debt in a reserve,
     all who borrow there are asked for it, since its total proves nothing (see `read_totals`).
     """
-    bits = flag_bits(cells)
+    bits = flag_bits(cells, FLAGS)
     rows: list[npt.NDArray[np.intp]] = []
     found: list[npt.NDArray[np.int32]] = []
 
@@ -89,29 +82,14 @@ def implied(market: Market, cells: Cells) -> tuple[Index, Index]:
         add(np.flatnonzero(bits[:, 2 * reserve.id + 1]), parts.part_of(reserve.id, SUPPLY))
         add(borrows, parts.part_of(reserve.id, DEBT))
         if market.rules.stable_debt:
-            if not _filled(cells, parts.part_of(reserve.id, STABLE)).any():
-                known, filled = (which(cells, parts.part_of(reserve.id, DEBT)) for which in (_known, _filled))
+            if not filled_in(cells, parts.part_of(reserve.id, STABLE)).any():
+                known, filled = (of(cells, parts.part_of(reserve.id, DEBT)) for of in (known_in, filled_in))
                 borrows = borrows[known[borrows] & ~filled[borrows]]
             for part in parts.with_companions(parts.part_of(reserve.id, STABLE)):
                 add(borrows, part)
     if not rows:
         return np.zeros(0, np.int32), np.zeros(0, np.int32)
     return np.concatenate(rows).astype(np.int32), np.concatenate(found)
-
-
-def _known(cells: Cells, part: int) -> npt.NDArray[np.bool_]:
-    """Which accounts have a cell of this part."""
-    known = np.zeros(len(cells.ids), np.bool_)
-    known[cells.row[cells.part == part]] = True
-    return known
-
-
-def _filled(cells: Cells, part: int) -> npt.NDArray[np.bool_]:
-    """Which accounts have a cell of this part that is not zero."""
-    mine = cells.part == part
-    filled = np.zeros(len(cells.ids), np.bool_)
-    filled[cells.row[mine]] = cells.words[mine].any(axis=1)
-    return filled
 
 
 class Terms:
@@ -175,7 +153,7 @@ def screen(market: Market, cells: Cells) -> Screen:
     truncated = market.rules.truncated_average
     scale, lost_bps = (float(BPS), 0.5) if truncated else (1.0, 0.0)
     terms = Terms(market)
-    bits, mode = flag_bits(cells), modes(cells)
+    bits, mode = flag_bits(cells, FLAGS), modes(cells)
     count = len(cells.part)
     term = np.full(count, terms.count - 1, np.uint16)
     weight, face = np.zeros(count), np.zeros(count)
@@ -256,11 +234,3 @@ def _widen(doubt: Floats, term: npt.NDArray[np.uint16], bps: Floats, lost_bps: f
         mine = bps[(term == which) & (bps > lost_bps)]
         if len(mine):
             doubt[which] = FLOAT_SHARE + lost_bps / (mine.min() - lost_bps)
-
-
-def low_128(words: npt.NDArray[np.uint8]) -> Floats:
-    """The lower half of each word as a float."""
-    quarters = np.ascontiguousarray(words).view(">u8")
-    # A column at a time: numpy turns bytes round twice as fast as in pairs.
-    found: Floats = quarters[:, 2].astype(np.float64) * 2.0**64 + quarters[:, 3].astype(np.float64)
-    return found

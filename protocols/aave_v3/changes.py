@@ -16,7 +16,7 @@ from margin.basics import Unread
 from margin.mending import Change, Deed, Refused
 from margin.units import RAY
 from margin.verdict import Verdict
-from protocols.aave_v3.linear import compare
+from protocols.aave_common.linear import compare
 from protocols.aave_v3.parts import BALANCE_BITS
 from protocols.aave_v3.state import AaveAccount, Position, Reserve
 from protocols.aave_v3.venue import Market

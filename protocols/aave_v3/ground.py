@@ -7,7 +7,8 @@ from collections.abc import Iterator, Mapping
 
 from margin.basics import ZERO_ADDRESS, Address
 from margin.units import BPS
-from protocols.aave_v3.state import AaveAccount, EMode, Quote, Reserve
+from protocols.aave_common.quotes import Quote
+from protocols.aave_v3.state import AaveAccount, EMode, Reserve
 from protocols.aave_v3.venue import Market
 
 NONE = "none"

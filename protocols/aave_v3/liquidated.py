@@ -16,8 +16,9 @@ from chain.abi import to_address
 from chain.logs import Log
 from margin.account import AccountKey
 from margin.basics import Address
+from protocols.aave_common.quotes import Quote
 from protocols.aave_v3.events import TRANSFER
-from protocols.aave_v3.state import Quote, Reserve
+from protocols.aave_v3.state import Reserve
 from protocols.aave_v3.venue import Market
 from protocols.book import Liquidated
 

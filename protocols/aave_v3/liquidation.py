@@ -14,7 +14,8 @@ from margin import units
 from margin.prices import Prices
 from margin.units import BPS, UINT256_MAX, WAD
 from margin.verdict import Verdict
-from protocols.aave_v3.state import AaveAccount, Position, Quote, Reserve
+from protocols.aave_common.quotes import Quote
+from protocols.aave_v3.state import AaveAccount, Position, Reserve
 from protocols.aave_v3.venue import Market
 
 CLOSE_FACTOR_BPS = 5_000

@@ -3,7 +3,7 @@
 Storage: PoolStorage.sol, IncentivizedERC20.sol, StableDebtToken.sol of aave/aave-v3-core 1.19.3 and
 aave-dao/aave-v3-origin v3.1.0 … v3.7. Slots 0 to 51 are VersionedInitializable's; a debt token has
 EIP712Base and the allowances before its balances. A layout belongs to deployed code, which anyone
-may have changed: so each contract's is proven on a sample against its own views (`read_cells`).
+may have changed: so each contract's is proven on a sample against its own views (`aave_common.stored_cells`).
 """
 
 from __future__ import annotations

@@ -10,9 +10,10 @@ from chain.reader import Call, Reader
 from margin.account import AccountKey
 from margin.basics import ZERO_ADDRESS, Address, Reason, Unread
 from margin.units import RAY
+from protocols.aave_common.quotes import Quotes
 from protocols.aave_v3 import abi
+from protocols.aave_v3.mode_quotes import M, with_mode_prices
 from protocols.aave_v3.parts import debt_asked_of_token
-from protocols.aave_v3.quotes import M, Quotes, with_mode_prices
 from protocols.aave_v3.state import AaveAccount, EMode, Position, Reported, Reserve, StableDebt
 from protocols.aave_v3.venue import Market
 from protocols.base import Failed

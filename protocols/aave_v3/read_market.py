@@ -11,10 +11,11 @@ from chain.erc20 import TokenCache
 from chain.reader import Call, Reader
 from margin.basics import ZERO_ADDRESS, Address, Reason, Unread
 from margin.errors import ReadError, VenueError
+from protocols.aave_common.quotes import GET_FALLBACK_ORACLE, Oracle, Quote, Quotes
 from protocols.aave_v3 import abi, parts
-from protocols.aave_v3.quotes import M, Quotes, with_mode_prices
+from protocols.aave_v3.mode_quotes import M, with_mode_prices
 from protocols.aave_v3.rules import RULES_BY_REVISION
-from protocols.aave_v3.state import Configuration, Oracle, Quote, Reserve, Sentinel, Supplied
+from protocols.aave_v3.state import Configuration, Reserve, Sentinel, Supplied
 from protocols.aave_v3.venue import Market
 from protocols.base import VenueConfig
 from protocols.book import Total
@@ -39,7 +40,7 @@ def read_market(reader: Reader, config: VenueConfig) -> Market:
             Call(pool, abi.GET_RESERVES_LIST),
             Call(oracle_address, abi.BASE_CURRENCY),
             Call(oracle_address, abi.BASE_CURRENCY_UNIT),
-            Call(oracle_address, abi.GET_FALLBACK_ORACLE),
+            Call(oracle_address, GET_FALLBACK_ORACLE),
         ],
     )
     (revision,), (own_provider,), (tokens,), (base_currency,), (base_unit,), (fallback,) = head

@@ -13,8 +13,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from margin import units
+from protocols.aave_common.linear import MulDiv
 
-MulDiv = Callable[[int, int, int], int]
 RayMul = Callable[[int, int], int]
 Percent = Callable[[int, int], int]
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from margin.account import AccountKey
 from margin.basics import Address, Unread
-from margin.prices import FeedKey
+from protocols.aave_common.quotes import Quote
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,28 +60,6 @@ class Configuration:
             borrow_cap=bits(80, 36),
             supply_cap=bits(116, 36),
         )
-
-
-@dataclass(frozen=True, slots=True)
-class Quote:
-    """Where a price comes from: a feed, or a constant of the oracle (its own base currency)."""
-
-    feed: FeedKey | None
-    constant_raw: int = 0
-    """The price when there is no feed."""
-
-
-@dataclass(frozen=True, slots=True)
-class Oracle:
-    """The pool's AaveOracle and what never changes with prices."""
-
-    address: Address
-    base_currency: Address
-    """Zero for the US dollar."""
-    base_unit: int
-    """One unit of the base currency: 1e8 for markets in USD."""
-    fallback: Address
-    """Asked where a source has no positive answer; zero where there is none."""
 
 
 @dataclass(frozen=True, slots=True)

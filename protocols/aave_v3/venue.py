@@ -18,14 +18,15 @@ from margin.linear import LinearForm
 from margin.prices import Feed, FeedKey, Prices
 from margin.units import BPS
 from margin.verdict import Verdict
+from protocols.aave_common.linear import Line, compare, least_margin_raw, linear_form
+from protocols.aave_common.quotes import Oracle, Quote
 from protocols.aave_v3.interest import (
     compounded_interest_ray,
     debt_index_ray,
     income_index_ray,
 )
-from protocols.aave_v3.linear import Line, compare, least_margin_raw, linear_form
 from protocols.aave_v3.rules import Rules
-from protocols.aave_v3.state import AaveAccount, EMode, Oracle, Position, Quote, Reserve, Sentinel
+from protocols.aave_v3.state import AaveAccount, EMode, Position, Reserve, Sentinel
 
 PRICE_OVERFLOW_GUARD = 10**18
 """Room for one more token unit in the pool's products of price and amount (LiquidationLogic.sol)."""

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from checker.reach import factors_of
 from margin.errors import Undecided
-from margin.frontier import HIGHEST_SHOCK_WAD, HORIZON_S, factor_edge, feed_edge, time_edge
+from margin.frontier import HIGHEST_SHOCK_WAD, HORIZON_S, factor_edge, farthest, feed_edge, time_edge
 from margin.prices import Prices
 from margin.units import WAD
 from protocols.base import Venue
@@ -130,10 +130,9 @@ def test_one_step_of_a_factor_decides(subject: Subject, data: st.DataObject) -> 
             event("none" if shock_wad is None else "a fall" if shock_wad < 0 else "a rise")
             note(f"{factor} {shock_wad}")
             if shock_wad is None:
-                # Down with all that is priced, and up with what it is priced in.
-                is_base = factor in {venue.feeds[key].base_factor for key in venue.feeds_of(account)}
-                worst = 1 - WAD if is_base else HIGHEST_SHOCK_WAD - 1
-                assert not goes_through(subject, venue, account, shocked(venue, factor, worst))
+                for limit in (1 - WAD, HIGHEST_SHOCK_WAD - 1):
+                    utmost = farthest(venue, account, {factor: WAD}, limit)
+                    assert not goes_through(subject, venue, account, shocked(venue, factor, utmost))
                 continue
             back = 1 if shock_wad < 0 else -1
             assert goes_through(subject, venue, account, shocked(venue, factor, shock_wad))

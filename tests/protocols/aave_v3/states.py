@@ -10,14 +10,13 @@ from margin.account import AccountKey
 from margin.basics import ZERO_ADDRESS, Address, BlockRef
 from margin.prices import Feed, FeedKey, Prices
 from margin.units import RAY
+from protocols.aave_common.quotes import Oracle, Quote
 from protocols.aave_v3.rules import ALL_RULES
 from protocols.aave_v3.state import (
     AaveAccount,
     Configuration,
     EMode,
-    Oracle,
     Position,
-    Quote,
     Reported,
     Reserve,
     StableDebt,

@@ -18,14 +18,13 @@ from margin.frontier import factor_edge, feed_edge, first_liquidatable, time_edg
 from margin.prices import Feed, FeedKey, Prices
 from margin.units import BPS, RAY, WAD, wad_div_half_up
 from margin.verdict import Verdict
-from protocols.aave_v3.linear import compare
+from protocols.aave_common.linear import compare
+from protocols.aave_common.quotes import Oracle, Quote
 from protocols.aave_v3.rules import ALL_RULES, Rules
 from protocols.aave_v3.state import (
     AaveAccount,
     Configuration,
-    Oracle,
     Position,
-    Quote,
     Reported,
     Reserve,
 )

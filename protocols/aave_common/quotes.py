@@ -1,29 +1,55 @@
-"""Where an Aave v3 pool takes its prices from, and what they are."""
+"""Where an Aave pool takes its prices from, and what they are.
+
+Source: AaveOracle.getAssetPrice (misc/AaveOracle.sol) of aave/protocol-v2 1.0.1 and
+aave/aave-v3-core 1.19.3: the base currency is worth its own unit; any other asset its source's
+`latestAnswer`, or the fallback oracle's price where there is no source or its answer is not positive.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import replace
-from typing import Any, TypeVar
+from dataclasses import dataclass
+from typing import Any
 
+from chain.abi import Function
+from chain.answers import Garbled, Reverted
 from chain.oracles import FeedAnswer, read_feeds
 from chain.reader import Call, Reader
 from margin.basics import ZERO_ADDRESS, Address, Reason, Unread
 from margin.prices import Feed, FeedKey, Prices
-from protocols.aave_v3 import abi
-from protocols.aave_v3.state import Oracle, Quote
-from protocols.aave_v3.venue import Market
 from protocols.base import VenueConfig
 
-M = TypeVar("M", bound=Market)
+GET_FALLBACK_ORACLE = Function("getFallbackOracle()", "address")
+GET_SOURCE_OF_ASSET = Function("getSourceOfAsset(address)", "address")
+GET_ASSET_PRICE = Function("getAssetPrice(address)", "uint256")
+
+
+@dataclass(frozen=True, slots=True)
+class Quote:
+    """Where a price comes from: a feed, or a constant of the oracle (its own base currency)."""
+
+    feed: FeedKey | None
+    constant_raw: int = 0
+    """The price when there is no feed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Oracle:
+    """The pool's AaveOracle and what never changes with prices."""
+
+    address: Address
+    base_currency: Address
+    """Zero for the US dollar."""
+    base_unit: int
+    """One unit of the base currency: 1e8 for markets in USD."""
+    fallback: Address
+    """Asked where a source has no positive answer; zero where there is none."""
 
 
 class Quotes:
     """Where AaveOracle takes each asset's price from, and what those feeds answer.
 
-    Source: AaveOracle.getAssetPrice (aave-v3-core 1.19.3, misc/AaveOracle.sol): the base currency is
-    worth its own unit; else the source's `latestAnswer`, or the fallback oracle's price where there
-    is no source or its answer is not positive. Collects the feeds it meets in `feeds`.
+    Collects the feeds it meets in `feeds`.
     """
 
     def __init__(
@@ -36,6 +62,8 @@ class Quotes:
         self._reader = reader
         self._oracle = oracle
         self._config = config
+        base = oracle.base_currency
+        self._quote_factor = None if base == ZERO_ADDRESS else config.factor(base)
         self.feeds: dict[FeedKey, Feed] = dict(known or {})
 
     def prices(self) -> Prices:
@@ -47,8 +75,8 @@ class Quotes:
     ) -> dict[Address, Quote | Unread]:
         """The quote of each asset (address → symbol), in bulk; `factors` where the tokens' own do not say."""
         answers = self._reader.read(
-            [Call(self._oracle.address, abi.GET_ASSET_PRICE, (a,)) for a in assets]
-            + [Call(self._oracle.address, abi.GET_SOURCE_OF_ASSET, (a,)) for a in assets]
+            [Call(self._oracle.address, GET_ASSET_PRICE, (a,)) for a in assets]
+            + [Call(self._oracle.address, GET_SOURCE_OF_ASSET, (a,)) for a in assets]
         )
         prices, sources = answers[: len(assets)], answers[len(assets) :]
         addresses = {
@@ -84,15 +112,19 @@ class Quotes:
             if price.reason is Reason.REVERTED:
                 return Unread(Reason.ORACLE, f"the oracle has no price for {symbol}")
             return price
-        if isinstance(source, Unread):
+        if isinstance(source, Unread) and not isinstance(source, Reverted | Garbled):
             return source
         (price_raw,) = price
         if price_raw <= 0:
             return Unread(Reason.ORACLE, f"the oracle's price for {symbol} is zero")
-        answer = answered.get(source)
+        answer = None if isinstance(source, Unread) else answered.get(source)
         if isinstance(answer, Unread):
             return answer
-        if answer is not None and answer.answer_raw > 0:
+        if isinstance(source, Unread):
+            # An oracle that names no sources is its own: a fork's, which sets or composes its prices.
+            address, updated_at = self._oracle.address, None
+            key = FeedKey(f"{address}/{asset}")
+        elif answer is not None and answer.answer_raw > 0:
             if answer.answer_raw != price_raw:
                 return Unread(Reason.ORACLE, f"the oracle's price for {symbol} is not its source's answer")
             key, address, updated_at = FeedKey(source), source, answer.updated_at
@@ -109,7 +141,7 @@ class Quotes:
             decimals=len(str(self._oracle.base_unit)) - 1,
             # A feed shared by reserves loads on the factor of the first of them.
             base_factor=known.base_factor if known else factor,
-            quote_factor=None,
+            quote_factor=self._quote_factor,
             updated_at=updated_at,
         )
         return Quote(key)
@@ -118,33 +150,3 @@ class Quotes:
 def _distinct(sources: Iterable[Address | Unread]) -> list[Address]:
     found = dict.fromkeys(s for s in sources if not isinstance(s, Unread) and s != ZERO_ADDRESS)
     return list(found)
-
-
-def with_mode_prices(market: M, quotes: Quotes) -> M:
-    """Before v3.2 an e-mode may take its price from an asset of its own."""
-    sources = {
-        mode.price_source: f"e-mode {mode.label}"
-        for mode in market.emodes.values()
-        if mode.price_source != ZERO_ADDRESS
-    }
-    if not sources:
-        return market
-    quoted = quotes.read(sources, _mode_factors(market))
-    emodes = {id_: replace(mode, quote=quoted.get(mode.price_source)) for id_, mode in market.emodes.items()}
-    return replace(market, emodes=emodes, feeds=dict(quotes.feeds), prices=quotes.prices())
-
-
-def _mode_factors(market: Market) -> dict[Address, str]:
-    """A mode's own price source stands for its assets: it loads on their factor where they share one."""
-    found = {}
-    for mode in market.emodes.values():
-        factors = {
-            market.feeds[reserve.quote.feed].base_factor
-            for reserve in market.reserves.values()
-            if reserve.configuration.emode_category == mode.id
-            and isinstance(reserve.quote, Quote)
-            and reserve.quote.feed is not None
-        }
-        if len(factors) == 1:
-            found[mode.price_source] = factors.pop()
-    return found

@@ -1,8 +1,13 @@
-"""Aave v3's terms as lines over prices: the linear form, its error, and a bound between two verdicts."""
+"""An Aave pool's terms as lines over prices: the linear form, its error, and a bound between two verdicts.
+
+Source: GenericLogic.calculateUserAccountData of aave/protocol-v2 1.0.1, aave/aave-v3-core 1.19.3 and
+aave-dao/aave-v3-origin v3.1.0 … v3.7. An average threshold is truncated to whole bps before it weights
+the collateral in v2 and up to v3.4; from v3.5 it is not.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import NamedTuple
@@ -11,8 +16,9 @@ from margin.linear import LinearForm
 from margin.prices import FeedKey
 from margin.units import BPS, RAY, WAD, percent_mul_half_up
 from margin.verdict import Verdict
-from protocols.aave_v3.rules import MulDiv
 
+MulDiv = Callable[[int, int, int], int]
+"""Product of two over a third, rounded as the name of the function says."""
 FLOAT_SHARE = 1e-13
 """Of the gross values: more than the few roundings of 2**-53 in building and summing a float row."""
 INDEX_NOISE_RAY = 32
@@ -194,7 +200,7 @@ def compare(
 
     `divisor` is what the weighted sum is averaged over: the collateral itself, or a higher value
     for a lower bound. The requirement is the smallest support that the division of the health
-    factor, which rounds half up, still takes for 1e18. Source: see `venue`.
+    factor, which rounds half up, still takes for 1e18.
     """
     if truncated_average:
         average_bps = weighted // divisor if divisor else 0
