@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, cast
@@ -64,6 +65,10 @@ class ChainWatch:
     """By account what it was last seen to stand on."""
     doubts: Sequence[Observation] = ()
     """How far the last reading can be believed: oracles, figures."""
+    upto: Callable[[], Sequence[BlockFact]] = tuple
+    """The last block that was decided from, by whichever watcher of the same store."""
+    decisions: deque[BlockFact] = field(default_factory=lambda: deque(maxlen=64))
+    """Blocks that were decided from before the last."""
     liquidations: dict[str, tuple[Mark, Liquidated, str, str]] = field(default_factory=dict)
     """Those found by this process: block, what, subject and name."""
     _differing: tuple[float, Sequence[str]] | None = None
@@ -150,6 +155,8 @@ class ChainWatch:
         self.ground.update(grounds)
         if look.sight.block is not None and look.sight.whole:
             # What happened at a venue that could not be read now is looked for with the next round.
+            if self.last is not None and self.last != look.sight.block:
+                self.decisions.append(self.last)
             self.last = look.sight.block
 
     def _read(self, now: Callable[[], float]) -> Sight:
@@ -172,13 +179,16 @@ class ChainWatch:
         }
 
     def _replaced(self) -> frozenset[str]:
-        """The hash of the last block that was decided from, where a reorganisation replaced it."""
-        if self.last is None:
+        """Hashes of blocks that were decided from, where a reorganisation replaced the last of them."""
+        newest = sorted({block for block in (self.last, *self.upto()) if block is not None})
+        if not newest or hashes_at(self.rpc, [each[1] for each in newest]) == [each[2] for each in newest]:
             return frozenset()
-        _, number, hash_, _ = self.last
-        (found,) = hashes_at(self.rpc, [number])
-        # A node that has no such block yet lags behind.
-        return frozenset() if found in (None, hash_) else frozenset({hash_})
+        # A node that has no such block lags behind, unless what came before it was replaced as well.
+        blocks = [*self.decisions, *newest]
+        hashes = hashes_at(self.rpc, [each[1] for each in blocks])
+        gone = [each[2] for each, now in zip(blocks, hashes, strict=True) if now != each[2]]
+        is_reorg = any(now not in (None, each[2]) for each, now in zip(blocks, hashes, strict=True))
+        return frozenset(gone) if is_reorg else frozenset()
 
     def _happened(self, sight: Sight) -> Iterable[Happening]:
         """Liquidations since the last round, for each wallet that holds the account."""

@@ -17,7 +17,7 @@ from checker.watch.memory import Settings as Patience
 from checker.watch.sight import Part, Sight, held_of, name_of, seen, subject_of, together
 from checker.watch.store import WatchStore
 from checker.watch.telling import Held, told_of
-from checker.watch.values import ChannelKey, Observation, Words
+from checker.watch.values import BlockFact, ChannelKey, Observation, Words
 from margin.basics import Reason, Unread
 
 RECORD_S = 60.0
@@ -44,6 +44,14 @@ class Rounds:
     _recorded: float = 0.0
     _history: dict[str, tuple[float, Band | None, float | None]] = field(default_factory=dict)
     """By subject when, as what and with which health it was written down last."""
+
+    def __post_init__(self) -> None:
+        for watch in self.chains.values():
+            watch.upto = partial(self._upto, watch.subject)
+
+    def _upto(self, subject: str) -> Sequence[BlockFact]:
+        kept = self.store.kept([subject]).get(subject)
+        return () if kept is None else kept.blocks
 
     def resume(self) -> None:
         """Goes on from the blocks that an earlier run had decided from."""

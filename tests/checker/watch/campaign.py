@@ -146,7 +146,7 @@ class Campaign:
     """Of the store."""
     server: postgres.Server | None = None
     """That may be stopped."""
-    governed: bool = False
+    governed: bool = True
     """Whether the terms of reserves change."""
 
     def __post_init__(self) -> None:

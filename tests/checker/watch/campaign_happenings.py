@@ -90,6 +90,9 @@ class Happened:
         there = {one.transaction for truth in truths for one in truth.takings}
         told = [line.split()[1] for line in entry.sentences if line.startswith("transaction ")]
         judge.must(bool(told), f"{said}, and names no transaction")
+        if row.message.kind is Kind.UNDONE:
+            self._undone(row, [one.rstrip(":") for one in told], there, said)
+            return
         for transaction in told:
             wallet = judge.around.ever.get(transaction)
             judge.must(wallet == judge.subjects[entry.subject], f"{said}: {transaction} was of {wallet}")
@@ -97,6 +100,15 @@ class Happened:
             judge.must(transaction not in self.told_takings[row.channel], f"{said}: {transaction} twice")
             self.told_takings[row.channel].add(transaction)
             judge.counts["liquidations told"] += 1
+
+    def _undone(self, row: Row, told: Sequence[str], there: set[str], said: str) -> None:
+        """What was told is not on the branch of now, or stands in another block there."""
+        for transaction in told:
+            known = self.told_takings[row.channel]
+            self.judge.must(transaction in known, f"{said}: {transaction} was not told")
+            known.discard(transaction)
+            self.judge.counts["taken back"] += 1
+            self.judge.counts["taken back, mined again"] += transaction in there
 
     def no_recovery(self, channel: str, subject: str, truth: Truth, said: str) -> None:
         """What a liquidation left is told after it and not instead."""
@@ -114,7 +126,7 @@ class Happened:
     def _moved(self, row: Row, entry: Entry, truths: Sequence[Truth], said: str) -> None:
         any_moved = False
         for account, subject in truths[0].subject_of.items():
-            lines = [line for line in entry.sentences if line.startswith(f"{account}: ")]
+            lines = [line for line in entry.sentences if line.startswith(f"{account}: ") and "→" in line]
             if subject != entry.subject or not lines:
                 continue
             any_moved, key = True, (row.channel, account)

@@ -273,8 +273,7 @@ class Judge:
     def _queued(self, row: Row) -> None:
         message = row.message
         self.counts[f"kind {message.kind}"] += 1
-        kinds = (Kind.BAND, Kind.WATCH, Kind.REPEAT, Kind.LIQUIDATED, Kind.GROUND, Kind.FAILED)
-        self.must(message.kind in kinds, f"a message of kind {message.kind}")
+        self.must(message.kind is not Kind.TEST, "a message that nobody asked for")
         digest = len(message.entries)
         self.counts["digests"] += digest > 1
         if message.kind is not Kind.FAILED:
@@ -296,14 +295,16 @@ class Judge:
         before = self.last.get(key, Band.OK)
         self.counts[f"{entry.old} to {entry.new}"] += 1
         self.must(entry.old is before, f"{said}, told {before} before")
-        if kind in (Kind.LIQUIDATED, Kind.GROUND):
+        if kind in (Kind.LIQUIDATED, Kind.UNDONE, Kind.GROUND):
             self.happened.told(row, entry, said)
         elif kind is Kind.REPEAT:
             self.must(entry.new is before and before is not Band.OK, f"{said}, a repeat")
             self._may_repeat(row, key, said)
         else:
             lowest = next(one.min_band for one in self.channels if one.key == row.channel)
-            self.must(entry.new is not before, f"{said}, twice")
+            # Of one that is unknown it is told when what can be read of it falls.
+            fell = entry.new is Band.UNKNOWN and "," in entry.subject
+            self.must(entry.new is not before or fell, f"{said}, twice")
             self.must(entry.new >= lowest or before is not Band.OK, f"{said}, below its least band")
         self.last[key], self.told_at[key] = entry.new, self.now
         if entry.new is not before:
@@ -375,9 +376,10 @@ class Judge:
         lowest = next(one.min_band for one in self.channels if one.key == row.channel)
         self.must(self.last[key] >= lowest, f"{said}, below its least band")
         earlier = [one for one in self.queued if one.id in self.waiting and key in _keys(one)]
-        if len(self.outcomes) > 1:  # the one before may have delivered it
+        if len(self.outcomes) > 1:  # the one before may have delivered it, or given it up
             taken = {one.message_id for one in self.took[row.channel]}
-            earlier = [one for one in earlier if one.message_id not in taken]
+            ended = self.happened.failed
+            earlier = [one for one in earlier if one.message_id not in taken and one.id not in ended]
         self.must(not earlier, f"{said}, while one waits")
         self.counts["repeats"] += 1
 

@@ -161,7 +161,7 @@ url = "{apprise}{told["apprise_path"]}"
             cwd=ROOT,
             env=self.environment,
             capture_output=True,
-            timeout=60,
+            timeout=240,
             check=False,
         )
         self.haul.codes[name] = done.returncode
