@@ -78,5 +78,6 @@ def test_a_lost_answer_is_unknown_or_healed_never_something_else(
                 accounts = subject.open(reader).read(reader, [owner]).accounts[owner]
             except CrossmarginError:
                 return
-            (account,) = accounts
-            assert isinstance(account, Failed) or account == truth
+            # Where an owner can have several, one may be read and the rest be unknown.
+            assert accounts
+            assert all(isinstance(account, Failed) or account == truth for account in accounts)
