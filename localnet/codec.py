@@ -98,7 +98,8 @@ def decode_revert(data: bytes, errors: Mapping[bytes, Entry]) -> tuple[str, tupl
     head, body = data[:4], data[4:]
     try:
         if head == ERROR_STRING:
-            return str(decode(["string"], body)[0]), ()
+            # Not strict: solc 0.6 can leave what it will behind a text that does not fill its last word.
+            return str(decode(["string"], body, strict=False)[0]), ()
         if head == PANIC:
             return f"panic 0x{decode(['uint256'], body)[0]:02x}", ()
         if head in errors:
