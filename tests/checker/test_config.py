@@ -9,6 +9,7 @@ import pytest
 
 from checker.bands import DEFAULT_BANDS
 from checker.config import load_config
+from checker.venues import places
 from margin.errors import ConfigError
 from tests.checker.conftest import Run
 
@@ -17,6 +18,9 @@ B = "0xC02aaA39b223FE8D0A0e5C4F27eAD9083C756Cc2"
 BAD_CHECKSUM = "0x2F39d218133AFaB8F2B819B1066c7E434Ad94E9e"
 CHAIN = '[chains.local]\nrpc = ["http://127.0.0.1:1"]\n'
 VENUE = '[[venues]]\nchain = "local"\nprotocol = "aave-v3"\n'
+PARTS = VENUE.replace("aave-v3", "maker") + "".join(
+    f'{key} = "{A}"\n' for key in ("vat", "spotter", "jug", "dog", "cdp_manager")
+)
 WALLET = f'[[wallets]]\nlabel = "treasury"\naddresses = ["{A}"]\n'
 CHANNELS = "[[alerts.channels]]\n"
 
@@ -86,6 +90,14 @@ MISTAKES = [
         CHAIN + VENUE + f'name = "a b"\npool_addresses_provider = "{A}"',
         "venues[0].name: expected a short name",
     ),
+    (
+        "one part lacks",
+        CHAIN + PARTS.replace("dog", "name"),
+        "venues[0].dog: missing: maker needs this address",
+    ),
+    ("its ilks are a number", CHAIN + PARTS + "ilks = 3", "venues[0].ilks: expected "),
+    ("no ilks", CHAIN + PARTS + "ilks = []", "venues[0].ilks: expected "),
+    ("a bad optional address", CHAIN + PARTS + 'dai = "0x1"', "venues[0].dai: not an address"),
     ("venues is no list", "venues = 1", "venues: expected a list"),
     ("wallet without addresses", '[[wallets]]\nlabel = "x"', "wallets[0].addresses: missing"),
     ("wallet with none", "[[wallets]]\naddresses = []", "wallets[0].addresses: expected at least one"),
@@ -395,3 +407,18 @@ def test_a_mistake_in_rpc_names_the_option_and_not_the_url(run: Run) -> None:
     assert run("check", A, "--rpc", "x=ftp://me:key@h/").complaint.startswith("--rpc x: expected an http")
     assert run("check", A, "--rpc", "https://h/key").complaint == "--rpc: expected CHAIN=URL"
     assert run("check", A, "--rpc", "=x").complaint == "--rpc: expected CHAIN=URL"
+
+
+def test_a_venue_named_by_other_addresses(tmp_path: Path) -> None:
+    """A list of addresses on the chain stands for the parts; optional addresses and names are taken along."""
+    whole = CHAIN + PARTS + f'proxy_registry = "{B}"\nilks = ["ETH-A", "ETH-B"]\n'
+    listed = CHAIN + VENUE.replace("aave-v3", "maker") + f'chainlog = "{B}"\n'
+    file = tmp_path / "crossmargin.toml"
+    found = []
+    for text in (whole, listed):
+        file.write_text(text)
+        (chain,) = load_config(file).chains
+        (venue,) = places(chain, 31337, load_config(file))
+        found.append((sorted(venue.config.addresses), dict(venue.config.options)))
+    parts = ["cdp_manager", "dog", "jug", "proxy_registry", "spotter", "vat"]
+    assert found == [(parts, {"ilks": ("ETH-A", "ETH-B")}), (["chainlog"], {})]
