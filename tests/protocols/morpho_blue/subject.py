@@ -19,7 +19,7 @@ from localnet.morpho_blue.sources import contract
 from localnet.morpho_blue.standard import wallet
 from margin.basics import Address
 from margin.mending import Change, Deed
-from margin.prices import Prices
+from margin.prices import FeedKey, Prices
 from protocols.base import VenueConfig
 from protocols.morpho_blue import ADAPTER
 from protocols.morpho_blue.adapter import MorphoVenue
@@ -100,7 +100,7 @@ class Genuine:
         all the supply shares would cost is what they are worth. The most that could be owed is found by
         giving the account ever other debts, until `liquidate` changes its word.
         """
-        account = self.one(owner)[1]
+        venue, account = self.one(owner)
         listed, state = self.listed(account), price_override(prices)
         ask = self.market.morpho.call
         shares = account.supply_shares, account.borrow_shares
@@ -110,8 +110,14 @@ class Genuine:
         )
         now = self.node.timestamp() if at is None else at
         low, high = -1, MOST_RAW
+        # Where to look first is a guess of ours; the contract decides on both sides of it.
+        at_prices = (
+            None if prices is None else Prices({FeedKey(oracle): raw for oracle, raw in prices.items()})
+        )
+        guess = self.our_view(venue, account, at_prices, at)[1]
+        places = [guess + 1, guess]
         while high - low > 1:
-            middle = (low + high) // 2
+            middle = places.pop() if places and low < places[-1] < high else (low + high) // 2
             override = {**(state or {}), **debt_override(self.market, account, middle, now)}
             said = self.market.try_liquidate(listed.name, owner, repaid_shares=1, at=at, state=override)
             low, high = (middle, high) if said == HEALTHY else (low, middle)
