@@ -119,7 +119,9 @@ def test_venues_of_a_chain_whose_id_is_not_proven(tmp_path: Path) -> None:
     empty.write_text("")
     config = load_config(empty, rpc={"ethereum": ["http://127.0.0.1:9"], "mine": ["http://127.0.0.1:9"]})
     assert chosen_venue(config, "ethereum/aave-v3/core") == "ethereum/aave-v3/core"
-    assert chosen_venue(config, "core") == "ethereum/aave-v3/core"
+    assert chosen_venue(config, "lido") == "ethereum/aave-v3/lido"
+    with pytest.raises(ConfigError, match="could be any of ethereum/aave-v3/core, ethereum/aave-v2/core"):
+        chosen_venue(config, "core")
     assert chosen_venue(config, "mine/aave-v3/core") == "mine/aave-v3/core"
     with pytest.raises(ConfigError, match="no venue 'other/aave-v3/core'; there are ethereum/aave-v3/core"):
         chosen_venue(config, "other/aave-v3/core")

@@ -51,11 +51,14 @@ for path in sys.argv[1:]:
 """
 """One process for many configurations, which are all wrong."""
 BUGS = {
-    "begin": "from checker.watch.pace import Watcher; Watcher.begin = bug\n",
+    "begin": "from checker.watch.watcher import Watcher; Watcher.begin = bug\n",
     "running": """
+from checker import watch_command
 from checker.watch.channels.discord import Discord
 from checker.watch.watcher import Watcher
-Discord._exchange = Watcher.mind = Watcher.trouble = bug
+Discord._exchange = Watcher.mind = bug
+window = watch_command.Window
+watch_command.Window = lambda host, port, signs, trouble: window(host, port, signs, bug)
 """,
 }
 """Where the program has a bug: at its start; in a channel, in a job and in the answer of `/healthz`."""

@@ -48,7 +48,8 @@ def test_what_was_sent_what_waits_and_who_is_silent(
     first, second = [channel.key.key for channel in channels_of(load_config(path))]
     waits, sent = listed["messages"]
     assert [waits["channel"], sent["channel"]] == [first, second]
-    assert (waits["state"], waits["attempts"], waits["ended_at"]) == ("pending", 1, None)
+    assert (waits["state"], waits["ended_at"]) == ("pending", None)
+    assert waits["attempts"] >= 1
     assert "HTTP 500" in waits["error"]
     assert waits["next_attempt_at"] >= waits["created_at"] >= begun
     assert (sent["state"], sent["attempts"]) == ("sent", 1)
