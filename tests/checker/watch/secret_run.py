@@ -183,7 +183,7 @@ url = "{apprise}{told["apprise_path"]}"
             finally:
                 process.send_signal(signal.SIGTERM)
                 try:
-                    self.haul.codes[name] = process.wait(30)
+                    self.haul.codes[name] = process.wait(150)
                 finally:
                     process.kill()
                     process.wait()
