@@ -7,7 +7,10 @@ import subprocess
 import sys
 import traceback
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from pathlib import Path
+from threading import Barrier
 
 import pytest
 import typer
@@ -21,6 +24,7 @@ from checker.book.store import Source, Store, side_key, sources_of, store_url, s
 from checker.config import load_config
 from checker.store import engine as store_engine
 from checker.store import schema as store_schema
+from checker.store.engine import engine_of, parsed_url
 from margin.errors import ConfigError, StoreError
 
 KEY = "1/aave-v3/pool=0xaa"
@@ -211,28 +215,50 @@ with Store.open(f"sqlite:///{path}") as store:
 """
 
 
+def test_many_open_a_new_file_at_once(tmp_path: Path) -> None:
+    """The turn to a write-ahead log is refused at once, whatever a connection is ready to wait."""
+    many = 6
+    start = Barrier(many)
+
+    def opens(number: int) -> str:
+        engine = engine_of(parsed_url(f"sqlite:///{tmp_path / f'{number}.db'}"))
+        start.wait()
+        try:
+            with engine.connect() as connection:
+                return str(connection.exec_driver_sql("PRAGMA journal_mode").scalar_one())
+        finally:
+            engine.dispose()
+
+    with ThreadPoolExecutor(many) as pool:
+        for number in range(150):
+            assert list(pool.map(opens, [number] * many)) == ["wal"] * many
+
+
 def test_several_processes_write_one_file_at_once(path: Path) -> None:
-    workers = [
-        subprocess.Popen(
-            [sys.executable, "-c", WORKER, path, str(own)],
-            cwd=ROOT,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-        for own in (1, 2, 3)
-    ]
-    for worker in workers:
-        assert worker.stdout is not None
-        assert worker.stdout.readline() == "ready\n"
-    for worker in workers:  # all at once, and on a file that is not there yet
-        assert worker.stdin is not None
-        worker.stdin.write("\n")
-        worker.stdin.flush()
-    for worker in workers:
-        _, complaint = worker.communicate()
-        assert worker.returncode == 0, complaint
+    with ExitStack() as stack:
+        workers = [
+            stack.enter_context(
+                subprocess.Popen(
+                    [sys.executable, "-c", WORKER, path, str(own)],
+                    cwd=ROOT,
+                    stdin=subprocess.PIPE,
+                    stdout=subprocess.PIPE,
+                    stderr=subprocess.PIPE,
+                    text=True,
+                )
+            )
+            for own in (1, 2, 3)
+        ]
+        for worker in workers:
+            assert worker.stdout is not None
+            assert worker.stdout.readline() == "ready\n"
+        for worker in workers:  # all at once, and on a file that is not there yet
+            assert worker.stdin is not None
+            worker.stdin.write("\n")
+            worker.stdin.flush()
+        for worker in workers:
+            _, complaint = worker.communicate()
+            assert worker.returncode == 0, complaint
     with Store.open(f"sqlite:///{path}") as store:
         assert store.holdings("k") == [(user(own), piece) for own in range(4) for piece in range(60)]
         assert len(store.marks("k")) == 60

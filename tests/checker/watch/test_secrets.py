@@ -26,7 +26,7 @@ TOOK_PLACE = {
     "watch stderr": ["ping failed", "job troubled job=", "stopping"],
     "logged watch stderr": ["DEBUG:urllib3", "INFO:apscheduler", "ping failed", "job troubled job="],
     "list stdout": ["failed  discord-", "does not exist any more", "sent    email-"],
-    "list json stdout": ["cannot read local: refused: local[0]", "local[3] rpc_error: HTTP 307"],
+    "list json stdout": ["cannot read local: refused"],
     "notices": ["cannot read local", "malformed", "does not take it"],
     "mails": ["cannot read local", "HTTP 401", "Message-ID", "does not take it"],
     "discord": ["cannot read local", "liquidatable"],
