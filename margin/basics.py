@@ -52,6 +52,25 @@ class Reason(StrEnum):
     UNDECIDED = "undecided"
     """An exact search used up its budget."""
 
+    @property
+    def is_of_the_node(self) -> bool:
+        """Whether the endpoint is at fault: asked again, or elsewhere, the same may be answered."""
+        return self in _OF_THE_NODE
+
+
+_OF_THE_NODE = frozenset(
+    {
+        Reason.REFUSED,
+        Reason.TIMEOUT,
+        Reason.RATE_LIMITED,
+        Reason.MALFORMED,
+        Reason.RPC_ERROR,
+        Reason.WRONG_CHAIN,
+        Reason.STALE_HEAD,
+        Reason.BLOCK_NOT_FOUND,
+    }
+)
+
 
 @dataclass(frozen=True, slots=True)
 class Unread:

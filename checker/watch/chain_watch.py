@@ -28,8 +28,6 @@ from protocols.book import Liquidated, Tracked
 
 MOST_BLOCKS = 50_000
 """Where a node does not tell the events of all blocks since the last round, of so many it must."""
-
-
 COMPARED_S = 120.0
 """How long a comparison of the endpoints says how they are."""
 
@@ -164,7 +162,7 @@ class ChainWatch:
         bad = set() if self.sight is None else self._unwell(self.sight)
         reading = self.following.read(now(), bad)
         sight = seen(self.config, reading, now())
-        fallen = self._unwell(sight) - bad if sight.whole else set()
+        fallen = self._unwell(sight) - bad if sight.clear else set()
         if not fallen:
             return sight
         return seen(self.config, self.following.confirmed(reading, fallen), now())
@@ -204,8 +202,11 @@ class ChainWatch:
             those = [one for one in here.liquidations_in(logs) if one.key.owner in names]
             hashes = hashes_at(self.rpc, [one.block for one in those]) if those else []
             for what, hash_ in zip(those, hashes, strict=True):
+                if hash_ is None:  # a node that lags: asked again with the next look
+                    lacks = Unread(Reason.BLOCK_NOT_FOUND, f"block {what.block} is not there any more")
+                    raise ChainUnreadable(self.chain.name, lacks)
                 for subject, name in names[what.key.owner]:
-                    yield self._liquidation(what, str(hash_), subject, name, here, sight)
+                    yield self._liquidation(what, hash_, subject, name, here, sight)
 
     def _liquidation(
         self, what: Liquidated, hash_: str, subject: str, name: str, venue: Tracked[Any], sight: Sight

@@ -60,14 +60,14 @@ class Following:
             else:
                 return self._last
         reading = read_chain(self.rpc, self.chain, self.config, self.owners, "latest", lambda _: None)
-        if reading.unread is None and not any(isinstance(one.book, Unread) for one in reading.venues):
+        if reading.unread is None and not any(_is_missing(one) for one in reading.venues):
             self._last, self._whole_at = reading, now
         return reading
 
     def confirmed(self, reading: ChainReading, owners: Collection[Address]) -> ChainReading:
         """The reading just made, with these owners read at its block too, beside the protocols' views.
 
-        Where that cannot be had, the reading is nothing to go on from, and None of it is told: whole again.
+        Where that cannot be had, everything is read again at the newest block.
         """
         block = reading.block
         assert block is not None
@@ -125,14 +125,24 @@ class Following:
         return VenueReading(before.place, Book(fresh.venue, in_order))
 
     def _settled(self, block: BlockRef, venues: Sequence[VenueReading]) -> None:
-        """That the block still stands, and no figure differs from a protocol's own: else it is read whole."""
-        if any(disagrees(_book(one)) for one in venues) or not still_canonical(self.rpc, block):
+        """That all was read, as the protocols say, at a block that still stands: else it is read whole."""
+        if any(_is_missing(one) or disagrees(_book(one)) for one in venues):
+            raise _NotSoError
+        if not still_canonical(self.rpc, block):
             raise _NotSoError
 
 
 def _is_stale(venue: Tracked[Any], account: Any, touched: Collection[AccountKey]) -> bool:
     """Whether an account could not be read, or an event named it."""
     return isinstance(account, Failed) or venue.key(account) in touched
+
+
+def _is_missing(reading: VenueReading) -> bool:
+    """Whether the node kept back the venue, or an account there."""
+    if isinstance(reading.book, Unread):
+        return True
+    those = (one for accounts in reading.book.accounts.values() for one in accounts)
+    return any(isinstance(one, Failed) and one.unread.reason.is_of_the_node for one in those)
 
 
 def _book(reading: VenueReading) -> Book[Any]:

@@ -49,7 +49,7 @@ def unwell(subject: str, name: str, *sentences: str, not_to: str | None = None) 
 def sight_of(chain: str, sight: Sight, upto: BlockFact | None, wallets: int) -> Observation:
     """Whether the chain and its venues can be read. `upto`: the block up to which all was seen."""
     subject, name = subject_of_chain(chain), f"the watch of {chain}"
-    if sight.whole:
+    if sight.clear:
         # From here the next run goes on: not past what happened where nothing could be read.
         return well(subject, name, "it sees again", () if upto is None else (upto,))
     blind = f"blind for {wallets} wallet{'s' * (wallets != 1)} until it answers"
@@ -60,7 +60,11 @@ def sight_of(chain: str, sight: Sight, upto: BlockFact | None, wallets: int) -> 
         for one in sight.reading.venues
         if isinstance(one.book, Unread)
     ]
-    return unwell(subject, name, *those, f"{blind}, there")
+    if those:
+        return unwell(subject, name, *those, f"{blind}, there")
+    count, first = len(sight.missed), sight.missed[0]
+    missed = f"{count} account{'s' * (count != 1)}, as {first.key.name} at {first.key.venue}"
+    return unwell(subject, name, f"cannot read {missed}: {foreign(first.unread)}")
 
 
 def endpoints_of(chain: str, problems: Sequence[str]) -> Observation:

@@ -13,7 +13,9 @@ from checker.reach import Moves
 from checker.snapshot import ChainReading
 from checker.watch.telling import Held, foreign
 from checker.watch.values import BlockFact
+from margin.account import AccountKey
 from margin.basics import Address, Unread
+from protocols.base import Failed
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +44,8 @@ class Sight:
     """The accounts as they were read, by venue and account."""
     differing: tuple[Held, ...] = ()
     """Those of them whose figures are not the protocol's own."""
+    missed: tuple[Failed, ...] = ()
+    """Accounts that the node did not let be read."""
 
     @property
     def block(self) -> BlockFact | None:
@@ -58,6 +62,11 @@ class Sight:
     def whole(self) -> bool:
         """Whether the chain and each of its venues could be read."""
         return self.unread is None and not any(isinstance(one.book, Unread) for one in self.reading.venues)
+
+    @property
+    def clear(self) -> bool:
+        """Whether the node let all of it be read: the chain, its venues, and every account there."""
+        return self.whole and not self.missed
 
 
 def subject_of(wallet: Wallet) -> str:
@@ -83,11 +92,14 @@ def seen(config: Config, reading: ChainReading, at: float) -> Sight:
     """Every wallet on a chain that was read just now."""
     held: dict[str, Held] = {}
     differing: list[Held] = []
+    missed: dict[AccountKey, Failed] = {}
     moves = {
         one.place.id: Moves(one.book.venue) for one in reading.venues if not isinstance(one.book, Unread)
     }
-    parts = {subject_of(wallet): _part(wallet, reading, held, moves, differing) for wallet in config.wallets}
-    return Sight(reading, at, parts, held, tuple(differing))
+    parts = {}
+    for wallet in config.wallets:
+        parts[subject_of(wallet)] = _part(wallet, reading, held, moves, differing, missed)
+    return Sight(reading, at, parts, held, tuple(differing), tuple(missed.values()))
 
 
 def _part(
@@ -96,6 +108,7 @@ def _part(
     held: dict[str, Held],
     moves: Mapping[str, Moves],
     differing: list[Held],
+    missed: dict[AccountKey, Failed],
 ) -> Part:
     glances: list[Glance] = []
     why: list[str] = []
@@ -113,6 +126,8 @@ def _part(
                 held[f"{found.key.venue} {found.key.name}"] = book.venue, account
                 if found.agrees is False:
                     differing.append((book.venue, account))
+                if isinstance(account, Failed) and account.unread.reason.is_of_the_node:
+                    missed[found.key] = account
                 why += [f"cannot judge {found.key.name} on {venue.place.id}: {one}" for one in found.unread]
     blind = [Band.UNKNOWN] * bool(why)
     healths = [one.health_factor for one in glances if one.health_factor is not None]

@@ -231,7 +231,7 @@ class Watcher:
         self.signs.pending.set(len(pending))
         self.signs.oldest.set(max((now - one.created for one in pending), default=0.0))
         for name, sight in self.rounds.sights(now).items():
-            self.signs.blind.labels(name).set(sight is None or not sight.whole)
+            self.signs.blind.labels(name).set(sight is None or not sight.clear)
         self.signs.show_bands(self.rounds.bands())
 
     def guard(self) -> None:
@@ -269,7 +269,7 @@ class Watcher:
                 self._decide(watch)
 
     def _blind(self) -> list[ChainWatch]:
-        return [one for one in self.rounds.chains.values() if one.sight is None or not one.sight.whole]
+        return [one for one in self.rounds.chains.values() if one.sight is None or not one.sight.clear]
 
     def _has_new_block(self, watch: ChainWatch) -> bool:
         """Whether the newest block is another than the last that was decided from."""
@@ -288,7 +288,7 @@ class Watcher:
         self._looked[name] = self.now()
         sight = watch.sight
         assert sight is not None
-        good = sight.whole
+        good = sight.clear
         if good is not self._good.get(name):
             self._good[name] = good
             why = {} if good else {"why": self.trouble() or "not known"}

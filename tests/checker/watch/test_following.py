@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import rule, run_state_machine_as_test
 
 from chain.rpc import Rpc, Settings
+from checker.bands import Band
 from checker.config import Config, load_config
 from checker.demo.world import World
 from checker.snapshot import ChainReading, read_chain
@@ -184,3 +185,31 @@ def test_where_events_cannot_be_had_everything_is_read(scene: Scene) -> None:
     less, lesser = scene.debts(10)
     assert less < edge
     assert lesser < comfortable
+
+
+@pytest.mark.parametrize("again", [False, True])
+@pytest.mark.parametrize("moves", [False, True])
+def test_what_a_node_begins_to_keep_back_is_never_taken_for_a_sight(
+    scene: Scene, *, again: bool, moves: bool
+) -> None:
+    """From whichever call on: either all is as it is with the node well, or the chain counts as not seen."""
+    following, market = scene.following, scene.market
+    now, skip, ended = 0.0, 0, False
+    outcomes: set[bool] = set()
+    while not ended:
+        scene.proxy.clear()
+        following.read(now, [])
+        if moves:
+            market.set_price("WETH", int(market.feed("WETH").call("latestAnswer")) - 1)
+        else:
+            market.anvil.mine(market.anvil.timestamp() + 12)
+        calls = scene.proxy.count("eth_call")
+        scene.proxy.add(NodeError(-32000, "missing trie node", method="eth_call", times=None, skip=skip))
+        sight = seen(following.config, following.read(now + 1, following.owners if again else []), now + 1)
+        known = all(part.band is not Band.UNKNOWN for part in sight.parts.values())
+        assert sight.clear is known
+        assert (following._last is not None) is known
+        outcomes.add(known)
+        ended = known and scene.proxy.count("eth_call") - calls < skip
+        now, skip = now + 2, skip + 1
+    assert outcomes == {False, True}
