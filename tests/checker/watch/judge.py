@@ -99,6 +99,8 @@ class Judge:
         self.config, self.around, self.seed = config, around, seed
         self.channels = list(channels)
         self.counts: Counter[str] = Counter()
+        self.troubles: Counter[str] = Counter()
+        """Rounds of a process with each trouble of its node."""
         self.rpc = Rpc.open("local", config.chains[0].urls, 31337, Settings())
         self.ledger = Ledger.of(url)
         self.store_is_up = True
@@ -189,6 +191,8 @@ class Judge:
                 elif trouble not in WHOLLY or trouble == "no calls":
                     self.served[hash_] = elapsed
             self.counts[str(condition)] += 1
+            self.troubles.update({trouble for trouble, _ in condition.ends if trouble})
+            self.troubles.update({"a job hangs"} if condition.hangs else ())
         if self.store_is_up:
             self.waiting = self.ledger.pending()
         self.own.before()

@@ -1,0 +1,160 @@
+"""One chain with a venue of every protocol, genuine contracts all, and a wallet that is in each of them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from localnet import aave_v2, aave_v3, compound_v2, states
+from localnet.aave_v2 import standard as aave_v2_standard
+from localnet.aave_v2 import states as aave_v2_states
+from localnet.aave_v3 import standard as aave_v3_standard
+from localnet.anvil import Anvil
+from localnet.cache import build_directory, cache_dir, sha256_hex
+from localnet.compound_v2 import standard as compound_v2_standard
+from localnet.maker import states as maker_states
+from localnet.maker.cast import borrowable
+from localnet.maker.market import WAD
+from localnet.maker.market import Market as Maker
+from localnet.morpho_blue import standard as morpho_blue_standard
+from localnet.morpho_blue import standing as morpho_blue_states
+from localnet.morpho_blue.venue import MorphoBlue
+from margin.basics import Address
+
+VERSIONS = ("3.0.2", "3.2")
+TREASURY = aave_v3_standard.wallet("treasury")
+"""Lends ether and owes dollars at every venue."""
+ETHER = 10**18
+
+
+@dataclass(frozen=True, slots=True)
+class Many:
+    """The running chain and its venues."""
+
+    anvil: Anvil
+    aave_v2: aave_v2.Market
+    aave_v3: Mapping[str, aave_v3.Market]
+    compound_v2: compound_v2.Market
+    maker: Maker
+    morpho_blue: MorphoBlue
+
+    def venues(self) -> list[dict[str, str]]:
+        """The `[[venues]]` of a configuration: protocol, name where there are two, addresses."""
+        v2 = {"protocol": "aave-v2", "addresses_provider": self.aave_v2.core.provider.address}
+        v3 = [
+            {
+                "protocol": "aave-v3",
+                "name": f"v{version}",
+                "pool_addresses_provider": market.addresses_provider.address,
+            }
+            for version, market in self.aave_v3.items()
+        ]
+        compound = {"protocol": "compound-v2", "comptroller": self.compound_v2.comptroller.address}
+        names = {
+            "vat": "MCD_VAT",
+            "spotter": "MCD_SPOT",
+            "jug": "MCD_JUG",
+            "dog": "MCD_DOG",
+            "cdp_manager": "CDP_MANAGER",
+            "proxy_registry": "PROXY_REGISTRY",
+        }
+        vaults = {"protocol": "maker"} | {key: self.maker.addresses[name] for key, name in names.items()}
+        morpho = {"protocol": "morpho-blue", "morpho": self.morpho_blue.morpho.address}
+        return [v2, *v3, compound, vaults, morpho]
+
+    def ether(self) -> list[Address]:
+        """The token that stands for ether at each venue."""
+        return [
+            self.aave_v2.reserves["WETH"].token,
+            *(market.reserves["WETH"].token for market in self.aave_v3.values()),
+            self.compound_v2.markets["WETH"].token,
+            self.maker.addresses["ETH"],
+            self.morpho_blue.tokens["WETH"],
+        ]
+
+    def write_config(self, path: Path, url: str, wallets: Mapping[str, str]) -> None:
+        """A configuration file for the chain at an endpoint, with wallets by their labels."""
+        lines = ["[chains.local]", f'rpc = ["{url}"]', "chain_id = 31337", ""]
+        for venue in self.venues():
+            lines += [
+                "[[venues]]",
+                'chain = "local"',
+                *(f'{key} = "{said}"' for key, said in venue.items()),
+                "",
+            ]
+        for label, address in wallets.items():
+            lines += ["[[wallets]]", f'label = "{label}"', f'addresses = ["{address}"]', ""]
+        lines += ["[factors]", *(f'"{token}" = "ETH"' for token in dict.fromkeys(self.ether()))]
+        path.write_text("\n".join(lines) + "\n")
+
+
+@contextmanager
+def many_venues() -> Iterator[Many]:
+    """The chain, loaded from the cache; deployed first where it is not there yet."""
+    base = maker_states.saved(empty=True)
+    parts = [base.name, states.recipe_hash(), aave_v2_states.saved(empty=True).name]
+    parts += [states.saved(f"aave-v{version}-empty").name for version in VERSIONS]
+    parts += [morpho_blue_states.saved(empty=True).name, Path(__file__).read_text()]
+    place = build_directory(
+        cache_dir() / "states" / f"many-{sha256_hex(chr(10).join(parts).encode())[:24]}", _build
+    )
+    documents = json.loads((place / "venues.json").read_text())
+    with Anvil.start(state=place / "state.json") as anvil:
+        yield Many(
+            anvil,
+            aave_v2.Market.from_json(anvil, documents["aave_v2"]),
+            {v: aave_v3.Market.from_json(anvil, documents[v]) for v in VERSIONS},
+            compound_v2.Market(anvil, documents["compound_v2"]),
+            Maker.from_json(anvil, documents["maker"]),
+            MorphoBlue.from_json(anvil, documents["morpho_blue"]),
+        )
+
+
+def _build(work: Path) -> None:
+    place = maker_states.saved(empty=True)
+    # Maker's own transactions need a chain of their own; all others can be deployed on any.
+    with Anvil.start(state=place / "state.json") as anvil:
+        vaults = Maker.from_json(anvil, json.loads((place / "market.json").read_text()))
+        v2 = aave_v2.Market.deploy(anvil)
+        aave_v2_standard.list_all(v2)
+        aave_v2_standard.add_liquidity(v2)
+        v3 = {version: aave_v3.deploy(anvil, version) for version in VERSIONS}
+        for market in v3.values():
+            aave_v3_standard.list_all(market)
+            aave_v3_standard.add_liquidity(market)
+        compound = compound_v2.Market.deploy(anvil)
+        compound_v2_standard.list_all(compound)
+        morpho = MorphoBlue.deploy(anvil)
+        morpho_blue_standard.list_all(morpho)
+        morpho_blue_standard.add_liquidity(morpho)
+        many = Many(anvil, v2, v3, compound, vaults, morpho)
+        _settle(many)
+        anvil.dump_state(work / "state.json")
+    documents = {
+        "aave_v2": v2.to_json(),
+        **{version: market.to_json() for version, market in v3.items()},
+        "compound_v2": compound.to_json(),
+        "maker": vaults.to_json(),
+        "morpho_blue": morpho.to_json(),
+    }
+    (work / "venues.json").write_text(json.dumps(documents))
+
+
+def _settle(many: Many) -> None:
+    """Ten ether in each venue, and dollars owed against them."""
+    v2, compound, vaults = many.aave_v2, many.compound_v2, many.maker
+    v2.supply(TREASURY, "WETH", 10 * ETHER)
+    v2.borrow(TREASURY, "USDC", aave_v2_standard.raw_of(v2, "USDC", 6))
+    for market in many.aave_v3.values():
+        market.supply(TREASURY, "WETH", 10 * ETHER)
+        market.borrow(TREASURY, "USDC", 12_000 * 10**6)
+    compound.supply(TREASURY, "WETH", 10 * ETHER)
+    compound.enter(TREASURY, "WETH")
+    compound.borrow(TREASURY, "USDC", 12_000 * 10**6)
+    vaults.open_vault("ETH-B", TREASURY, 10 * WAD, borrowable(vaults, "ETH-B", 10 * WAD) * 8 // 10)
+    many.morpho_blue.supply_collateral(TREASURY, "WETH/USDC", 10 * ETHER)
+    many.morpho_blue.borrow(TREASURY, "WETH/USDC", 12_000 * 10**6)
+    many.anvil.mine(many.anvil.timestamp() + 86_400)
