@@ -104,12 +104,12 @@ def seconds(hours: Decimal) -> int:
 def within_hours(venue: Judge[Any], account: Any, hours: Decimal) -> bool:
     """Whether interest alone liquidates the account within so many hours. Raises `Undecided`."""
     until = venue.clock.after(seconds(hours))
-    if venue.verdict(account, at=until).liquidatable:
+    then = venue.verdict(account, at=until)
+    if then.liquidatable:
         return True
-    form = venue.linear(account, until)
-    if form.margin(venue.prices) > 2 * form.bound(venue.prices) and not venue.verdict(account).liquidatable:
-        now = venue.linear(account)
-        if now.margin(venue.prices) > 2 * now.bound(venue.prices):
-            return False
+    now = venue.verdict(account)
+    # Safe at both ends is not yet safe between them: an accrual that overflows, say, is not booked any more.
+    if not now.liquidatable and venue.least_margin(now, then) >= 0:
+        return False
     at = time_edge(venue, account)
     return at is not None and at <= until

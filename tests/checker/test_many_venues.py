@@ -1,4 +1,4 @@
-"""A wallet in six venues of five protocols on one chain: one check, one block, a bounded number of requests."""
+"""A wallet in six venues of five protocols on one chain: one check, one block, requests within bounds."""
 
 from __future__ import annotations
 
@@ -7,17 +7,20 @@ from pathlib import Path
 
 import pytest
 
+from localnet.aave_v3 import standard
 from tests.checker.conftest import Run
 from tests.checker.many_venues import ETHER, TREASURY, Many, many_venues
+from tests.faults import FaultProxy
 
-VENUES = [
+WITH_A_VIEW = [
     "local/aave-v2",
     "local/aave-v3/v3.0.2",
     "local/aave-v3/v3.2",
     "local/compound-v2",
     "local/maker",
-    "local/morpho-blue",
 ]
+VENUES = [*WITH_A_VIEW, "local/morpho-blue"]
+MOST_REQUESTS = 12 * len(VENUES)
 
 
 @pytest.fixture(scope="module")
@@ -32,10 +35,46 @@ def test_one_check_shows_them_all_at_one_block(many: Many, run: Run, tmp_path: P
     (block,) = document["blocks"]
     assert block["number"] == many.anvil.block_number()
     (wallet,) = document["wallets"]
+    assert wallet["unread"] == []
     assert sorted(account["venue"] for account in wallet["accounts"]) == VENUES
     for account in wallet["accounts"]:
-        assert account["agrees"] is True, account
+        assert account["agrees"] is (True if account["venue"] in WITH_A_VIEW else None), account
         assert account["owner"] == TREASURY
         assert sum(int(leg["amount_raw"]) for leg in account["collateral"]) >= 10 * ETHER
         assert account["debt"]
         assert account["health_factor"] > 1
+
+
+def test_a_fall_of_ether_ends_each_of_them(many: Many, run: Run, tmp_path: Path) -> None:
+    """Five tokens stand for it, and in one venue it is what all is counted in."""
+    many.write_config(tmp_path / "c.toml", many.anvil.url, {"treasury": TREASURY})
+    path = str(tmp_path / "c.toml")
+    (wallet,) = run("check", "--json", "--config", path).json["wallets"]
+    shocks = {
+        account["venue"]: factor["shock"]
+        for account in wallet["accounts"]
+        for factor in account["liquidation"]["factors"]
+        if factor["factor"] == "ETH"
+    }
+    assert sorted(shocks) == VENUES
+    assert all(-1 < shock < 0 for shock in shocks.values())
+
+
+def test_requests_do_not_grow_with_the_wallets(many: Many, run: Run, tmp_path: Path) -> None:
+    others = {f"other {number}": standard.wallet(f"other {number}") for number in range(60)}
+    counts = []
+    with FaultProxy(many.anvil.url) as proxy:
+        for wallets in ({"treasury": TREASURY}, {"treasury": TREASURY, **others}):
+            many.write_config(tmp_path / "c.toml", proxy.url, wallets)
+            before = proxy.posts
+            assert run("check", "--json", "--config", str(tmp_path / "c.toml")).code == 1
+            counts.append(proxy.posts - before)
+    assert max(counts) <= MOST_REQUESTS, counts
+
+
+def test_the_doctor_finds_every_venue_well(many: Many, run: Run, tmp_path: Path) -> None:
+    many.write_config(tmp_path / "c.toml", many.anvil.url, {"treasury": TREASURY})
+    document = run("doctor", "--json", "--config", str(tmp_path / "c.toml")).json
+    (chain,) = document["chains"]
+    assert [(venue["venue"], venue["status"]) for venue in chain["venues"]] == [(one, "ok") for one in VENUES]
+    assert all(venue["feeds"] for venue in chain["venues"])

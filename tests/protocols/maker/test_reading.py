@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
+from decimal import Decimal
 
 import pytest
 
 from chain.block import pin
 from chain.reader import Reader
+from checker.reach import within_hours
 from localnet.evm import Contract
 from localnet.maker.cast import borrowable, wallet
 from localnet.maker.market import RAY, WAD, word_of
@@ -276,3 +278,18 @@ def test_borrowable_is_what_the_vat_lets(world: Genuine) -> None:
     world.market.frob(USER, "ETH-C", ink, borrowable(world.market, "ETH-C", ink))
     with pytest.raises(Exception, match="Vat/not-safe"):
         world.market.frob(USER, "ETH-C", 0, 1)
+
+
+def test_liquidatable_for_a_while_is_soon_enough(world: Genuine) -> None:
+    """A drip that overflows is not booked, so the vault is safe again then; on the way there it was not."""
+    market = world.market
+    market.frob(USER, "ETH-B", 50 * WAD, borrowable(market, "ETH-B", 50 * WAD) * 9 // 10)
+    market.set_duty("ETH-B", RAY + 10**21)
+    world.ilks[USER] = "ETH-B"
+    venue, account = world.one(USER)
+    last, first = venue.clock.after(20_000 * 3600), time_edge(venue, account)
+    assert not venue.verdict(account).liquidatable
+    assert not venue.verdict(account, at=last).liquidatable
+    assert first is not None
+    assert first < last
+    assert within_hours(venue, account, Decimal(20_000))
