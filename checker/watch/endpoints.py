@@ -40,7 +40,7 @@ class Endpoints:
     def compare(self, chain_id: int, number: int, now: float) -> tuple[str, ...] | None:
         """What is wrong with them, a sentence each, by their answers for a block that all should have.
 
-        None where nobody answered: there is nothing to compare then, and the chain cannot be read.
+        None where there is nothing to compare: nobody answered, or a shorter branch has no such block.
         """
         if self._rpcs is None:
             endpoints = endpoints_of(self.chain, self.urls)
@@ -52,7 +52,7 @@ class Endpoints:
         since = {label: self._mute_since.get(label, now) for label in mute}
         # Since a time to come: the clock was set back.
         self._mute_since = {label: min(at, now) for label, at in since.items()}
-        if len(mute) == len(found):
+        if all(label in mute or _lacks(each) for label, each in found.items()):
             return None
         return (*_different(number, found), *self._mute(found, now))
 
@@ -74,6 +74,10 @@ def _hash_at(rpc: Rpc, number: int) -> str | Unread:
         return pin(rpc, number).hash
     except ChainUnreadable as failure:
         return failure.unread
+
+
+def _lacks(found: str | Unread) -> bool:
+    return isinstance(found, Unread) and found.reason is Reason.BLOCK_NOT_FOUND
 
 
 def _is_mute(found: str | Unread) -> bool:

@@ -349,6 +349,7 @@ class Campaign:
         (watch,) = watcher.rounds.chains.values()
         watch.rpc.settings = self._node_patience(process)
         jobs: dict[str, Callable[[], object]] = {}
+        marked = watch._marked
         if self.elapsed - process.compared >= COMPARE_EVERY_S:
             process.compared = self.elapsed
             jobs["compare"] = lambda: watcher.compare(watch)
@@ -366,6 +367,7 @@ class Campaign:
                 outcome.broken.add(name)
             if name == "compare":
                 outcome.compared = watch.last is not None
+                outcome.lacking = marked is not None and marked[1] > self.judge.newest
         outcome.minded = "mind" not in outcome.broken
 
     def _node_patience(self, process: Process) -> Settings:

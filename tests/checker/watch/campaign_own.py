@@ -14,7 +14,7 @@ from checker.watch.own import STUCK_AFTER_S
 from checker.watch.pace import BLIND_AFTER_S, STOOD_STILL_S
 from checker.watch.values import Entry, Kind, Message
 from tests.checker.watch.campaign_ledger import Row
-from tests.checker.watch.campaign_node import DIFFERENT, SILENT, SURE, Condition
+from tests.checker.watch.campaign_node import DIFFERENT, SILENT, SURE
 
 if TYPE_CHECKING:
     from tests.checker.watch.judge import Judge, Outcome, Took
@@ -116,7 +116,7 @@ class Own:
             life.before = life.differing if abs(now - life.compared) <= BLIND_AFTER_S else False
             if one.compared:
                 life.compared = now
-                self._compare(life, one.condition)
+                self._compare(life, one)
         minded = any(one.minded for one in outcomes)
         for channel, trouble in self.stuck.items():
             if self.is_stuck(channel):
@@ -203,16 +203,16 @@ class Own:
     def _differ(self) -> bool:
         return any(self.lives[one.process].differing for one in self.outcomes)
 
-    def _compare(self, life: Life, condition: Condition) -> None:
+    def _compare(self, life: Life, outcome: Outcome) -> None:
         now = self.judge.now
-        troubles = [trouble for trouble, _ in condition.ends]
+        troubles = [trouble for trouble, _ in outcome.condition.ends]
         if not all(trouble in SURE for trouble in troubles):
             life.mute.clear()
             life.differing = None
             return
         silent = {at for at, trouble in enumerate(troubles) if trouble in SILENT}
         life.mute = {at: min(life.mute.get(at, now), now) for at in silent}
-        if len(silent) == len(troubles):
+        if len(silent) == len(troubles) or outcome.lacking:
             life.differing = None
             return
         long = any(now - since >= MUTE_S for since in life.mute.values())

@@ -73,7 +73,9 @@ class Outcome:
     minded: bool | None = None
     """Whether it could look after itself; None where it did not come to that, or died in it."""
     compared: bool = False
-    """Whether it compared its endpoints."""
+    """Whether it compared its endpoints …"""
+    lacking: bool = False
+    """… by a block that a shorter branch has not any more."""
     bug: bool = False
     """Whether a channel failed in a way that none should."""
     broken: set[str] = field(default_factory=set)

@@ -86,6 +86,18 @@ def test_an_endpoint_that_fell_behind_is_told_and_so_is_its_return(two: Scene, s
     assert (back.old, back.new) == (Band.UNKNOWN, Band.OK)
 
 
+def test_a_shorter_branch_is_no_difference(two: Scene) -> None:
+    """What was decided from is not there any more, anywhere: nothing shows that the endpoints differ."""
+    two.watcher.once()
+    with two.world.anvil.undone():
+        for _ in range(5):
+            two.market.anvil.mine()
+        compared(two)
+    (watch,) = two.watcher.rounds.chains.values()
+    watch.compare(two.clock[0])
+    assert watch.differing(two.clock[0]) is None
+
+
 def test_an_endpoint_of_another_chain_is_told(two: Scene, second: FaultProxy) -> None:
     two.watcher.once()
     two.channel.taken()
