@@ -11,6 +11,7 @@ from functools import partial
 from typing import Any, TypeVar
 
 from checker.bands import Band, Bands, worst
+from checker.dollars import NO_DOLLARS, Dollars, Reference
 from margin.account import AccountKey
 from margin.basics import Address, Reason, Unread
 from margin.errors import Undecided
@@ -18,7 +19,7 @@ from margin.frontier import FeedEdge, factor_edge, feed_edge, time_edge
 from margin.legs import CollateralLeg, DebtLeg
 from margin.prices import FeedKey
 from margin.verdict import Verdict
-from protocols.base import Audit, Failed, Venue, VenueConfig
+from protocols.base import Audit, Failed, Numeraire, Venue, VenueConfig
 
 T = TypeVar("T")
 
@@ -84,7 +85,9 @@ class AccountView:
     debt: tuple[DebtLeg, ...] | None = None
     factors: Mapping[Address, str] = field(default_factory=dict)
     """The factor behind each token of the legs."""
-    usd_per_unit: float | None = None
+    numeraire: Numeraire | None = None
+    """What its values are counted in; `None` where that is not known."""
+    dollars: Dollars = NO_DOLLARS
     liquidation: Liquidation | None = None
     blocked: str | None = None
     notes: tuple[str, ...] = ()
@@ -98,9 +101,18 @@ class AccountView:
 
     def usd(self, value_raw: int | None) -> float | None:
         """A value of the venue's numeraire in US dollars; `None` when either is not known."""
-        if value_raw is None or self.usd_per_unit is None:
-            return None
-        return value_raw * self.usd_per_unit
+        per_unit = self.dollars.per_unit(self.numeraire)
+        return None if value_raw is None or per_unit is None else value_raw * per_unit
+
+    @property
+    def reference(self) -> Reference | None:
+        """The reference feed that the values in US dollars stand on, where they stand on one."""
+        return self.dollars.basis(self.numeraire)
+
+    @property
+    def no_dollars(self) -> str | None:
+        """Why nothing here has a value in US dollars; `None` where it does."""
+        return None if self.verdict is None else self.dollars.why_not(self.numeraire)
 
     @property
     def collateral_usd(self) -> float | None:
@@ -124,8 +136,15 @@ class AccountView:
         return None if None in values else self.usd(total)
 
 
-def view(venue: Venue[Any], config: VenueConfig, protocol: str, account: Any, bands: Bands) -> AccountView:
-    """The view of an account that was read, or of one that could not be."""
+def view(
+    venue: Venue[Any],
+    config: VenueConfig,
+    protocol: str,
+    account: Any,
+    bands: Bands,
+    dollars: Dollars = NO_DOLLARS,
+) -> AccountView:
+    """The view of an account that was read, or of one that could not be. `dollars`: the chain's."""
     timestamp = venue.block.timestamp
     if isinstance(account, Failed):
         return AccountView(account.key, protocol, timestamp, Band.UNKNOWN, unread=(account.unread,))
@@ -154,7 +173,8 @@ def view(venue: Venue[Any], config: VenueConfig, protocol: str, account: Any, ba
         collateral=collateral,
         debt=debt,
         factors={token: config.factor(token) for token in tokens},
-        usd_per_unit=venue.usd_per_unit_of(account),
+        numeraire=venue.numeraire_of(account),
+        dollars=dollars,
         liquidation=liquidation,
         blocked=venue.blocked(account) if liquidatable else None,
         notes=tuple(venue.notes(account)),

@@ -63,6 +63,8 @@ class Chain:
     chain_id: int | None
     address_book: bool
     max_head_age_s: int | Literal["auto"] | None
+    references: Mapping[str, Address]
+    """By factor a feed of the user's that gives it in US dollars."""
     venues: tuple[VenueEntry, ...]
     where: str
 
@@ -245,6 +247,7 @@ def _chain(name: str, table: ChainTable, where: str, venues: Sequence[VenueEntry
         chain_id=table.chain_id,
         address_book=table.address_book,
         max_head_age_s=None if table.any_head_age else table.max_head_age or "auto",
+        references=dict(table.references),
         venues=tuple(venues),
         where=where,
     )

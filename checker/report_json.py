@@ -7,6 +7,7 @@ import math
 from typing import Any
 
 from checker.account_view import AccountView, Liquidation
+from checker.dollars import Reference
 from checker.wallet_view import Exposure, Report, UnreadItem, WalletView
 from margin.basics import BlockRef
 from margin.legs import CollateralLeg, DebtLeg
@@ -100,6 +101,17 @@ def _account(account: AccountView) -> Json:
         "perps": None if account.verdict is None else [],
         "liquidation": None if account.liquidation is None else _liquidation(account, account.liquidation),
         "notes": list(account.notes),
+    } | ({} if account.reference is None else {"usd_reference": _reference(account, account.reference)})
+
+
+def _reference(account: AccountView, reference: Reference) -> Json:
+    age = None if reference.updated_at is None else account.timestamp - reference.updated_at
+    return {
+        "factor": reference.factor,
+        "feed": reference.feed,
+        "price_raw": str(reference.answer_raw),
+        "decimals": reference.decimals,
+        "age_seconds": age,
     }
 
 

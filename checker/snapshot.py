@@ -13,8 +13,9 @@ from chain.block import pin, still_canonical
 from chain.reader import Reader
 from chain.rpc import Rpc, Settings
 from checker.config import Chain, Config
+from checker.dollars import NO_DOLLARS, Dollars, read_dollars
 from checker.side_by_side import side_by_side
-from checker.venues import Place, places, refuse_doubles, refuse_namesakes
+from checker.venues import Place, places, references, refuse_doubles, refuse_namesakes
 from margin.basics import Address, BlockRef, Reason, Unread
 from margin.errors import ChainUnreadable, ConfigError, ReadError, VenueError
 from protocols.base import Book, Failed
@@ -46,6 +47,8 @@ class ChainReading:
     """Why nothing of the chain could be read; its venues then say the same."""
     requests: int
     """HTTP requests made."""
+    dollars: Dollars = NO_DOLLARS
+    """What venues count in, in US dollars at that block, where it is something else."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,13 +143,27 @@ def read_chain(
             VenueReading(place, _read_venue(place, reader, owners, say, blame=is_first and spec not in TAGS))
             for place in known
         )
+        dollars = dollars_of(reader, chain, venues)
         try:
             if _names_hash(spec) or still_canonical(rpc, block):
-                return ChainReading(chain.name, block, venues, None, rpc.requests)
+                return ChainReading(chain.name, block, venues, None, rpc.requests, dollars)
         except ChainUnreadable as failure:
             return _nothing(chain.name, known, failure.unread, rpc.requests)
     replaced = Unread(Reason.BLOCK_NOT_FOUND, "the pinned block was replaced while it was read, twice")
     return _nothing(chain.name, known, replaced, rpc.requests)
+
+
+def dollars_of(reader: Reader, chain: Chain, venues: Sequence[VenueReading]) -> Dollars:
+    """The reference feeds that the accounts just read are valued by."""
+    numeraires = {
+        one.book.venue.numeraire_of(account)
+        for one in venues
+        if not isinstance(one.book, Unread)
+        for accounts in one.book.accounts.values()
+        for account in accounts
+        if not isinstance(account, Failed)
+    }
+    return read_dollars(reader, references(chain, reader.block.chain_id), numeraires)
 
 
 def _patience_s(owners: Sequence[Address]) -> float:

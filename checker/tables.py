@@ -12,10 +12,12 @@ from rich.text import Text
 from checker import words
 from checker.account_view import AccountView, FeedView, Liquidation
 from checker.bands import Band
+from checker.dollars import Reference
 from checker.overview import STYLE, overview
 from checker.wallet_view import Report, WalletView
 from margin.basics import BlockRef
 from margin.units import WAD
+from protocols.base import USD
 
 OVERVIEW_FROM = 3
 """With more wallets than this, one line each at the end."""
@@ -90,9 +92,10 @@ def _panel(wallet: WalletView) -> Panel:
 
 def _totals(wallet: WalletView) -> Text:
     if wallet.equity_usd is None:
-        why = (
-            "something could not be read" if wallet.unread else "a venue's numeraire has no price in dollars"
+        whys = dict.fromkeys(
+            f"{account.key.venue}: {account.no_dollars}" for account in wallet.accounts if account.no_dollars
         )
+        why = "something could not be read" if wallet.unread else "\n".join(whys)
         return Text(f"no totals: {why}", style="bold magenta")
     line = Text.assemble("equity ", (words.usd(wallet.equity_usd), "bold"))
     line.append(f"   supplied {words.usd(wallet.collateral_usd)}   owed {words.usd(wallet.debt_usd)}")
@@ -129,10 +132,22 @@ def _account(account: AccountView, wallet: WalletView) -> Iterator[RenderableTyp
         yield Text("cannot be liquidated now: " + words.plain(account.blocked), style="yellow")
     for note in account.notes:
         yield Text("note: " + words.plain(note), style="cyan")
+    if account.reference is not None:
+        yield Text(_in_dollars(account, account.reference), style="cyan")
     if account.liquidation is not None and not account.liquidatable and account.debt:
         yield from _edges(account, account.liquidation)
     if account.collateral is not None:
         yield _legs(account)
+
+
+def _in_dollars(account: AccountView, reference: Reference) -> str:
+    """What its values in dollars stand on."""
+    price = words.price(reference.answer_raw, reference.decimals)
+    age = "of unknown age"
+    if reference.updated_at is not None:
+        age = f"{words.span(account.timestamp - reference.updated_at)} old"
+    name = _factor_name(account, reference.factor)
+    return f"values: {name} at ${price}, {age}, by feed {words.short(reference.feed)}"
 
 
 def _edges(account: AccountView, liquidation: Liquidation) -> Iterator[RenderableType]:
@@ -145,7 +160,7 @@ def _edges(account: AccountView, liquidation: Liquidation) -> Iterator[Renderabl
     label = "dies if"
     for move_wad, feed in _moves(liquidation):
         sign = "≤" if feed.direction == "down" else "≥"
-        mark = "$" if account.usd_per_unit is not None else ""
+        mark = "$" if account.numeraire is not None and account.numeraire.factor == USD else ""
         edge_raw = feed.liquidation_price_raw or 0
         price = f"{words.plain(feed.asset, 40)} {sign} {mark}{words.price(edge_raw, feed.decimals)}"
         grid.add_row(

@@ -34,6 +34,13 @@ def book_of(chain: Chain, chain_id: int | None) -> ChainBook | None:
     return books().get(chain_id)
 
 
+def references(chain: Chain, chain_id: int | None) -> dict[str, Address]:
+    """By factor the feed that gives it in US dollars: the address book's, then the user's over them."""
+    book = book_of(chain, chain_id)
+    known = {} if book is None else {one.factor: one.feed for one in book.references}
+    return {**known, **chain.references}
+
+
 def places(chain: Chain, chain_id: int | None, config: Config) -> tuple[Place, ...]:
     """The venues of a chain, in a fixed order: the address book's, then the user's as they stand.
 

@@ -98,10 +98,17 @@ def wallet_view(wallet: Wallet, readings: Sequence[ChainReading]) -> WalletView:
                 continue
             for address in wallet.addresses:
                 for account in book.accounts[address]:
-                    seen = view(book.venue, place.config, place.adapter.protocol, account, wallet.bands)
+                    seen = view(
+                        book.venue,
+                        place.config,
+                        place.adapter.protocol,
+                        account,
+                        wallet.bands,
+                        reading.dollars,
+                    )
                     accounts.append(seen)
                     unread += [UnreadItem(place.id, seen.key.account, u) for u in seen.unread]
-    complete = not unread and all(account.usd_per_unit is not None for account in accounts)
+    complete = not unread and all(account.no_dollars is None for account in accounts)
     return WalletView(
         wallet=wallet.addresses[0],
         label=wallet.label,

@@ -62,6 +62,20 @@ class VenueConfig:
         return self.factors.get(token, token)
 
 
+USD = "USD"
+"""The US dollar itself, as what a venue counts in."""
+
+
+@dataclass(frozen=True, slots=True)
+class Numeraire:
+    """What a venue counts the values of an account in."""
+
+    factor: str
+    """`USD`, or the factor of the token it is."""
+    unit: int
+    """As much of `value_raw` is one of it."""
+
+
 @dataclass(frozen=True, slots=True)
 class Audit:
     """The protocol's own word on an account at the same block, beside ours."""
@@ -100,14 +114,11 @@ class Venue(Mendable[A], Protocol[A]):
         """The block everything here was read at."""
 
     @property
-    def usd_per_unit(self) -> float | None:
-        """US dollars per unit of the numeraire (`value_raw`); `None` where no reference feed tells.
+    def numeraire(self) -> Numeraire | None:
+        """What all accounts are counted in; `None` where each has its own, or the protocol does not say."""
 
-        Where accounts have numeraires of their own (a loan token each) it is `None` too.
-        """
-
-    def usd_per_unit_of(self, account: A) -> float | None:
-        """The same of one account: its own numeraire's, where accounts have one each."""
+    def numeraire_of(self, account: A) -> Numeraire | None:
+        """What one account is counted in: its own loan token, say; `None` where the protocol does not say."""
 
     def read(self, reader: Reader, owners: Sequence[Address]) -> Book[A]:
         """Every account of each owner, in bulk, at the reader's block (this venue's own)."""

@@ -22,14 +22,16 @@ MARKET = "market"
 DROPS = (0.01, 0.02, 0.03, 0.04, *(percent / 100 for percent in range(5, 95, 5)))
 
 
-def curve(venue: Tracked[Any], screen: Screen, unread: Collection[int] = ()) -> tuple[CurvePoint, ...]:
+def curve(
+    venue: Tracked[Any], screen: Screen, usd_per_unit: float | None, unread: Collection[int] = ()
+) -> tuple[CurvePoint, ...]:
     """Every direction at every drop, in floats: for pictures and tables, not for verdicts.
 
     Accounts that floats cannot judge, those that hang on a price that could not be read, and the rows
-    `unread` are counted as unknown in every point, and are in none of its figures. A venue whose
-    numeraire has no US dollar value has no curve.
+    `unread` are counted as unknown in every point, and are in none of its figures. A venue of which
+    nobody says what a unit of its numeraire is worth in dollars has no curve.
     """
-    if venue.usd_per_unit is None:
+    if usd_per_unit is None:
         return ()
     factors = factors_of(venue)
     moving = [factor for factor in factors if not is_stable(factor)]
@@ -41,15 +43,14 @@ def curve(venue: Tracked[Any], screen: Screen, unread: Collection[int] = ()) -> 
     left_out = screen.always_exact.copy()
     left_out[list(unread)] = True
     counts = stress(replace(screen, always_exact=left_out), values)
-    usd = venue.usd_per_unit
     return tuple(
         CurvePoint(
             direction=_label(venue, name),
             drop=drop,
             accounts=int(counts.liquidatable[at]),
-            collateral_usd=float(counts.collateral[at]) * usd,
-            debt_usd=float(counts.debt[at]) * usd,
-            bad_debt_usd=float(counts.bad_debt[at]) * usd,
+            collateral_usd=float(counts.collateral[at]) * usd_per_unit,
+            debt_usd=float(counts.debt[at]) * usd_per_unit,
+            bad_debt_usd=float(counts.bad_debt[at]) * usd_per_unit,
             unknown=int(counts.unknown[at]),
         )
         for at, (name, drop) in enumerate(scenarios)

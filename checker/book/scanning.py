@@ -5,7 +5,7 @@ from __future__ import annotations
 import resource
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -20,10 +20,11 @@ from checker.book.risk import Judged, banded
 from checker.book.store import Store, store_url
 from checker.book.view import Effort, Scan, ScannedAccount, by_risk
 from checker.config import Chain, Config
+from checker.dollars import Dollars, read_dollars
 from checker.snapshot import TAGS
 from checker.surprises import surprises
-from checker.venues import Place, places, refuse_doubles, refuse_namesakes
-from margin.basics import BlockRef, Reason, Unread
+from checker.venues import Place, places, references, refuse_doubles, refuse_namesakes
+from margin.basics import Address, BlockRef, Reason, Unread
 from margin.errors import ChainUnreadable, ConfigError, Undecided
 from margin.legs import CollateralLeg, DebtLeg
 from margin.verdict import Verdict
@@ -70,7 +71,8 @@ def scan(
             pinned = _pinned(rpc, chain, block)
             keeper = BookKeeper(rpc, _place(chain, pinned, config, venue), store, say=say)
             try:
-                found = _settled(keeper, pinned, config, say, audit=audit)
+                feeds = references(chain, pinned.chain_id)
+                found = _settled(keeper, pinned, config, feeds, say, audit=audit)
             except ChainUnreadable as failure:
                 was_replaced = failure.unread.reason is Reason.BLOCK_NOT_FOUND
                 if is_last or not was_replaced or still_canonical(rpc, pinned):
@@ -84,14 +86,22 @@ def scan(
     raise ChainUnreadable(chain.name, replaced)
 
 
-def _settled(keeper: BookKeeper, block: BlockRef, config: Config, say: Say, *, audit: bool) -> Scan:
+def _settled(
+    keeper: BookKeeper,
+    block: BlockRef,
+    config: Config,
+    feeds: Mapping[str, Address],
+    say: Say,
+    *,
+    audit: bool,
+) -> Scan:
     """The scan at a block. A book that lacks something is searched once more from its beginning.
 
     A node may have told too few events, now or when the store was filled: what it says was searched is
     believed only while nothing is missing.
     """
     keeper.advance(block)
-    found = _scanned(keeper, config.bands, say, audit=audit)
+    found = _scanned(keeper, config.bands, feeds, say, audit=audit)
     if found.completeness.is_complete or keeper.table.unread:
         return found
     went_on = keeper.went_on
@@ -99,7 +109,7 @@ def _settled(keeper: BookKeeper, block: BlockRef, config: Config, say: Say, *, a
     if went_on:
         say(f"{found.venue}: not complete, so every event is searched again", 0, 0)
         keeper.advance(block)
-        found = _scanned(keeper, config.bands, say, audit=audit)
+        found = _scanned(keeper, config.bands, feeds, say, audit=audit)
         if not found.completeness.is_complete:
             keeper.forget()
     return found
@@ -134,9 +144,13 @@ class _Rows:
     unread: dict[int, Unread]
 
 
-def _scanned(keeper: BookKeeper, bands: Bands, say: Say, *, audit: bool) -> Scan:
+def _scanned(
+    keeper: BookKeeper, bands: Bands, feeds: Mapping[str, Address], say: Say, *, audit: bool
+) -> Scan:
     venue, table = keeper.venue, keeper.table
     rows = _judged(keeper, say)
+    numeraires = {venue.numeraire_of(account) for account in rows.accounts.values()}
+    dollars = read_dollars(keeper.reader, feeds, {venue.numeraire, *numeraires})
     say("finding bands", 0, 0)
     judged = Judged(venue, keeper.screen, rows.accounts, rows.verdicts)
     levels, undecided, exact = banded(judged, bands)
@@ -144,7 +158,7 @@ def _scanned(keeper: BookKeeper, bands: Bands, say: Say, *, audit: bool) -> Scan
     audits = _audited(keeper, rows, by_row, say, everything=audit)
     whole = completeness(table, venue.totals(keeper.reader))
     accounts = [
-        _account(venue, bands, rows, row, band, audits.get(row), undecided.get(row))
+        _account(venue, bands, dollars, rows, row, band, audits.get(row), undecided.get(row))
         for row, band in by_row.items()
         if row not in rows.unread
     ]
@@ -157,7 +171,7 @@ def _scanned(keeper: BookKeeper, bands: Bands, say: Say, *, audit: bool) -> Scan
         block=venue.block,
         completeness=whole,
         accounts=tuple(sorted(accounts, key=by_risk)),
-        curve=curve(venue, keeper.screen, rows.unread),
+        curve=curve(venue, keeper.screen, dollars.per_unit(venue.numeraire), rows.unread),
         effort=_effort(keeper, exact),
         warnings=tuple(warnings),
     )
@@ -214,6 +228,7 @@ def _audited(
 def _account(
     venue: Tracked[Any],
     bands: Bands,
+    dollars: Dollars,
     rows: _Rows,
     row: int,
     band: Band,
@@ -233,6 +248,7 @@ def _account(
         unread = Unread(Reason.ORACLE, f"no price of {unpriced[0]} could be read")
         band = max(band, Band.UNKNOWN)
     health = verdict.health_factor_wad
+    per_unit = dollars.per_unit(venue.numeraire_of(account))
     return ScannedAccount(
         account=key.account,
         owner=key.owner,
@@ -241,20 +257,20 @@ def _account(
         health_factor=None if health is None else health / 10**18,
         support_raw=verdict.support_raw,
         requirement_raw=verdict.requirement_raw,
-        collateral_usd=_usd(venue, collateral),
-        debt_usd=_usd(venue, debt),
+        collateral_usd=_usd(per_unit, collateral),
+        debt_usd=_usd(per_unit, debt),
         agrees=None if audited is None else audited[1].agrees,
         blocked=venue.blocked(account) if liquidatable else None,
         unread=unread,
     )
 
 
-def _usd(venue: Tracked[Any], legs: Sequence[CollateralLeg] | Sequence[DebtLeg]) -> float | None:
+def _usd(per_unit: float | None, legs: Sequence[CollateralLeg] | Sequence[DebtLeg]) -> float | None:
     """What these legs are worth; `None` where that can not be said of any one."""
     values = [leg.value_raw for leg in legs]
-    if venue.usd_per_unit is None or None in values:
+    if per_unit is None or None in values:
         return None
-    return sum(value for value in values if value is not None) * venue.usd_per_unit
+    return sum(value for value in values if value is not None) * per_unit
 
 
 def _unread(venue: Tracked[Any], id_: bytes, why: Unread) -> ScannedAccount:

@@ -219,7 +219,7 @@ class ChainWatch:
             subject=subject,
             name=name,
             kind=Kind.LIQUIDATED,
-            sentences=liquidation_told(what, venue.usd_per_unit),
+            sentences=liquidation_told(what, sight.reading.dollars.per_unit(venue.numeraire)),
             blocks=() if sight.block is None else (sight.block,),
         )
 

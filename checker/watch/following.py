@@ -17,7 +17,7 @@ from chain.logs import Log, Mark, scan_logs
 from chain.reader import Reader
 from chain.rpc import Rpc
 from checker.config import Chain, Config
-from checker.snapshot import ChainReading, VenueReading, disagrees, read_chain
+from checker.snapshot import ChainReading, VenueReading, disagrees, dollars_of, read_chain
 from margin.account import AccountKey
 from margin.basics import Address, BlockRef, Unread
 from margin.errors import ReadError, VenueError
@@ -76,11 +76,12 @@ class Following:
             venues = tuple(
                 VenueReading(one.place, _reread(reader, _book(one), owners)) for one in reading.venues
             )
+            dollars = dollars_of(reader, self.chain, venues)
             self._settled(block, venues)
         except (ReadError, VenueError, AbiError, _NotSoError):
             self._last, self.logs = None, {}
             return read_chain(self.rpc, self.chain, self.config, self.owners, "latest", lambda _: None)
-        self._last = ChainReading(reading.chain, block, venues, None, self.rpc.requests)
+        self._last = ChainReading(reading.chain, block, venues, None, self.rpc.requests, dollars)
         return self._last
 
     def _gone_on(self, before: ChainReading, again: set[Address]) -> ChainReading:
@@ -93,8 +94,9 @@ class Following:
             raise _NotSoError
         reader = Reader(self.rpc, block)
         venues = tuple(self._venue(one, reader, last, again) for one in before.venues)
+        dollars = dollars_of(reader, self.chain, venues)
         self._settled(block, venues)
-        return ChainReading(before.chain, block, venues, None, self.rpc.requests)
+        return ChainReading(before.chain, block, venues, None, self.rpc.requests, dollars)
 
     def _venue(
         self, before: VenueReading, reader: Reader, last: BlockRef, again: set[Address]

@@ -17,7 +17,7 @@ from chain.oracles import FeedAnswer, read_feeds
 from chain.reader import Call, Reader
 from margin.basics import ZERO_ADDRESS, Address, Reason, Unread
 from margin.prices import Feed, FeedKey, Prices
-from protocols.base import VenueConfig
+from protocols.base import USD, Numeraire, VenueConfig
 
 GET_FALLBACK_ORACLE = Function("getFallbackOracle()", "address")
 GET_SOURCE_OF_ASSET = Function("getSourceOfAsset(address)", "address")
@@ -44,6 +44,11 @@ class Oracle:
     """One unit of the base currency: 1e8 for markets in USD."""
     fallback: Address
     """Asked where a source has no positive answer; zero where there is none."""
+
+    def numeraire(self, config: VenueConfig) -> Numeraire:
+        """What its prices are in."""
+        base = self.base_currency
+        return Numeraire(USD if base == ZERO_ADDRESS else config.factor(base), self.base_unit)
 
 
 class Quotes:

@@ -22,7 +22,7 @@ from protocols.aave_v2.read_accounts import read_accounts, read_reported
 from protocols.aave_v2.read_market import PROVIDER, read_market, read_prices, read_totals
 from protocols.aave_v2.state import PoolAccount, Reported
 from protocols.aave_v2.venue import Market
-from protocols.base import Audit, Book, Failed, VenueConfig, Verified
+from protocols.base import Audit, Book, Failed, Numeraire, VenueConfig, Verified
 from protocols.book import Cells, CellsRead, Index, Liquidated, Total, Touched
 
 
@@ -43,6 +43,15 @@ class PoolVenue(Market):
     def key(self, account: PoolAccount) -> AccountKey:
         """The user's address is the account."""
         return account.key
+
+    @property
+    def numeraire(self) -> Numeraire | None:
+        """What the oracle says that its prices are in: ether in most pools; none where it does not say."""
+        return self.oracle.numeraire(self.config) if self.numeraire_known else None
+
+    def numeraire_of(self, account: PoolAccount) -> Numeraire | None:  # noqa: ARG002 - all have the same
+        """The venue's."""
+        return self.numeraire
 
     def audit(self, account: PoolAccount) -> Audit:
         """Ours against all six figures of `getUserAccountData`."""

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from margin import units
 from margin.account import Clock
-from margin.basics import ZERO_ADDRESS, Address, BlockRef, Unread
+from margin.basics import Address, BlockRef, Unread
 from margin.legs import CollateralLeg, DebtLeg
 from margin.linear import LinearForm
 from margin.prices import Feed, FeedKey, Prices
@@ -59,20 +59,6 @@ class Market:
     def clock(self) -> Clock:
         """Interest accrues by the second."""
         return Clock(self.timestamp, self.timestamp)
-
-    @property
-    def usd_per_unit(self) -> float | None:
-        """Known where the oracle itself says that it answers in US dollars.
-
-        Most pools count in ether, and the deployment has no price of ether in dollars: a token's own
-        price in ether tells nothing of it.
-        """
-        in_usd = self.numeraire_known and self.oracle.base_currency == ZERO_ADDRESS
-        return 1 / self.oracle.base_unit if in_usd else None
-
-    def usd_per_unit_of(self, account: PoolAccount) -> float | None:  # noqa: ARG002 - all have the same
-        """The venue's."""
-        return self.usd_per_unit
 
     def counts(self, account: PoolAccount, reserve: Reserve) -> bool:
         """Whether the pool counts this supply as collateral."""

@@ -29,7 +29,7 @@ from protocols.aave_v3.read_accounts import (
 from protocols.aave_v3.read_market import PROVIDER, read_market, read_prices, read_totals
 from protocols.aave_v3.state import AaveAccount
 from protocols.aave_v3.venue import Market
-from protocols.base import Audit, Book, Failed, VenueConfig, Verified
+from protocols.base import Audit, Book, Failed, Numeraire, VenueConfig, Verified
 from protocols.book import Cells, CellsRead, Index, Liquidated, Total, Touched
 
 
@@ -54,6 +54,15 @@ class AaveVenue(Market):
     def key(self, account: AaveAccount) -> AccountKey:
         """The user's address is the account."""
         return account.key
+
+    @property
+    def numeraire(self) -> Numeraire:
+        """The oracle's base currency, or the US dollar where that is no token."""
+        return self.oracle.numeraire(self.config)
+
+    def numeraire_of(self, account: AaveAccount) -> Numeraire | None:  # noqa: ARG002 - all have the same
+        """The venue's."""
+        return self.numeraire
 
     def audit(self, account: AaveAccount) -> Audit:
         """Ours against `getUserAccountData`: collateral, debt, average threshold and health factor."""

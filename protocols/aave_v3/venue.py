@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from margin import units
 from margin.account import Clock
-from margin.basics import ZERO_ADDRESS, Address, BlockRef, Unread
+from margin.basics import Address, BlockRef, Unread
 from margin.legs import CollateralLeg, DebtLeg
 from margin.linear import LinearForm
 from margin.prices import Feed, FeedKey, Prices
@@ -62,15 +62,6 @@ class Market:
     def clock(self) -> Clock:
         """Interest accrues by the second."""
         return Clock(self.timestamp, self.timestamp)
-
-    def usd_per_unit_of(self, account: AaveAccount) -> float | None:  # noqa: ARG002 - all have the same
-        """The venue's."""
-        return self.usd_per_unit
-
-    @property
-    def usd_per_unit(self) -> float | None:
-        """The numeraire is the US dollar where the oracle's base currency is no token; else unknown."""
-        return 1 / self.oracle.base_unit if self.oracle.base_currency == ZERO_ADDRESS else None
 
     def quote(self, account: AaveAccount, reserve: Reserve) -> Quote | Unread:
         """Where the pool takes the price of a reserve from, for this account.

@@ -13,12 +13,12 @@ from margin.mending import Change, Refused
 from margin.prices import Prices
 from margin.screen import Floats, Screen
 from margin.verdict import Verdict
-from protocols.base import Audit, Book, Failed, VenueConfig, Verified
+from protocols.base import USD, Audit, Book, Failed, Numeraire, VenueConfig, Verified
 from protocols.book import Cells, CellsRead, Index, Liquidated, Total, Touched
 from protocols.compound_v2 import cells as cells_
 from protocols.compound_v2 import changes as changes_
 from protocols.compound_v2 import events, ground, linear, liquidated, liquidation, parts
-from protocols.compound_v2.pool import Pool
+from protocols.compound_v2.pool import USD_DECIMALS, Pool
 from protocols.compound_v2.read_accounts import read_accounts, read_reported, unjudgeable
 from protocols.compound_v2.read_pool import COMPTROLLER, read_pool, read_totals
 from protocols.compound_v2.state import CompoundAccount
@@ -41,6 +41,15 @@ class CompoundVenue(Pool):
     def key(self, account: CompoundAccount) -> AccountKey:
         """The user's address is the account."""
         return account.key
+
+    @property
+    def numeraire(self) -> Numeraire:
+        """The oracle's prices are US dollars, so that values have 18 decimals."""
+        return Numeraire(USD, 10**USD_DECIMALS)
+
+    def numeraire_of(self, account: CompoundAccount) -> Numeraire | None:  # noqa: ARG002 - all have the same
+        """The venue's."""
+        return self.numeraire
 
     def audit(self, account: CompoundAccount) -> Audit:
         """Ours on balances as stored, against `getAccountLiquidity`, which counts them so."""

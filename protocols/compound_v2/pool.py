@@ -48,15 +48,6 @@ class Pool:
     prices: Prices
     """What the oracle answers today."""
 
-    @property
-    def usd_per_unit(self) -> float | None:
-        """The oracle's prices are US dollars, so that values have 18 decimals."""
-        return 10.0**-USD_DECIMALS
-
-    def usd_per_unit_of(self, account: CompoundAccount) -> float | None:  # noqa: ARG002 - all have the same
-        """The venue's."""
-        return self.usd_per_unit
-
     def debt_raw(self, position: Position, at: int) -> int:
         """What is owed in one market, accrued in block `at`."""
         if position.debt is None:

@@ -43,6 +43,14 @@ class Deployment:
 
 
 @dataclass(frozen=True, slots=True)
+class Reference:
+    """A feed that gives a factor in US dollars."""
+
+    factor: str
+    feed: Address
+
+
+@dataclass(frozen=True, slots=True)
 class ChainBook:
     """What is known of one chain."""
 
@@ -51,6 +59,7 @@ class ChainBook:
     aliases: tuple[str, ...]
     tokens: tuple[Token, ...]
     venues: tuple[Deployment, ...]
+    references: tuple[Reference, ...] = ()
 
 
 def parse(name: str, text: str) -> ChainBook:
@@ -69,6 +78,10 @@ def parse(name: str, text: str) -> ChainBook:
         for at, entry in enumerate(document.get("venues", [])):
             where = f"{name}: venues[{at}]"
             venues.append(_deployment(entry, where))
+        references = []
+        for at, entry in enumerate(document.get("references", [])):
+            where = f"{name}: references[{at}]"
+            references.append(Reference(entry["factor"], to_address(entry["feed"])))
         where = name
         return ChainBook(
             chain=document["chain"],
@@ -76,6 +89,7 @@ def parse(name: str, text: str) -> ChainBook:
             aliases=tuple(document.get("aliases", ())),
             tokens=tuple(tokens),
             venues=tuple(venues),
+            references=tuple(references),
         )
     except KeyError as error:
         raise ConfigError(where, f"no key {error.args[0]!r}") from None

@@ -14,11 +14,12 @@ from margin.basics import Address, Unread
 from margin.mending import Change, Refused
 from margin.prices import Prices
 from margin.screen import Floats, Screen
-from protocols.base import Audit, Book, Failed, ListOf, VenueConfig, Verified
+from protocols.base import Audit, Book, Failed, ListOf, Numeraire, VenueConfig, Verified
 from protocols.book import Cells, CellsRead, Index, Liquidated, Total, Touched
 from protocols.maker import abi, events, ground, liquidation
 from protocols.maker import cells as cells_
 from protocols.maker import changes as changes_
+from protocols.maker.arithmetic import RAD
 from protocols.maker.read_accounts import read_accounts, read_stored, unjudgeable
 from protocols.maker.read_venue import (
     CHAINLOG,
@@ -53,6 +54,15 @@ class MakerVenue(Market):
     def key(self, account: Vault) -> AccountKey:
         """Ilk, number and urn, and the proxy it is held through."""
         return account.key
+
+    @property
+    def numeraire(self) -> Numeraire:
+        """DAI, in rads."""
+        return Numeraire(self.config.factor(self.system.dai.token), RAD)
+
+    def numeraire_of(self, account: Vault) -> Numeraire | None:  # noqa: ARG002 - all have the same
+        """The venue's."""
+        return self.numeraire
 
     def audit(self, account: Vault) -> Audit:
         """Collateral, debt, spot and rate as the Vat's own views give them, against what is judged here."""

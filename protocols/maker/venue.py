@@ -47,15 +47,6 @@ class Market:
         """Fees accrue by the second."""
         return Clock(self.block.timestamp, self.block.timestamp)
 
-    @property
-    def usd_per_unit(self) -> float | None:
-        """The numeraire is DAI, in rads (45 decimals). DAI is no dollar, and nothing here says what it is."""
-        return None
-
-    def usd_per_unit_of(self, account: Vault) -> float | None:  # noqa: ARG002 - all have the same
-        """The venue's."""
-        return self.usd_per_unit
-
     @cached_property
     def by_word(self) -> Mapping[bytes, Ilk]:
         """The ilks by name."""

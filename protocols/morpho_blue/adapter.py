@@ -15,7 +15,7 @@ from margin.basics import Address, Unread
 from margin.mending import Change, Refused
 from margin.prices import Prices
 from margin.screen import Floats, Screen
-from protocols.base import Audit, Book, Failed, ListOf, VenueConfig, Verified
+from protocols.base import Audit, Book, Failed, ListOf, Numeraire, VenueConfig, Verified
 from protocols.book import Cells, CellsRead, Index, Liquidated, Total, Touched
 from protocols.morpho_blue import cells as cells_
 from protocols.morpho_blue import changes as changes_
@@ -42,6 +42,16 @@ class MorphoVenue(Markets):
     def key(self, account: MorphoAccount) -> AccountKey:
         """The owner and the market."""
         return account.key
+
+    @property
+    def numeraire(self) -> None:
+        """Each market has its own."""
+        return None
+
+    def numeraire_of(self, account: MorphoAccount) -> Numeraire:
+        """The market's loan token."""
+        loan = self.market_of(account).loan
+        return Numeraire(self.config.factor(loan.address), 10**loan.decimals)
 
     def audit(self, account: MorphoAccount) -> Audit:  # noqa: ARG002 - there is nothing to ask
         """Morpho has no view of an account's health. Its rate model has one of interest: `read_markets`."""

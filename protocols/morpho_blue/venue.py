@@ -48,15 +48,6 @@ class Markets:
         """Interest accrues by the second."""
         return Clock(self.block.timestamp, self.block.timestamp)
 
-    @property
-    def usd_per_unit(self) -> float | None:
-        """Each market counts in its own loan token, and nothing here says what that is worth in dollars."""
-        return None
-
-    def usd_per_unit_of(self, account: MorphoAccount) -> float | None:  # noqa: ARG002 - of none is it known
-        """See `usd_per_unit`: guessed for no account."""
-        return None
-
     def market_of(self, account: MorphoAccount) -> Market:
         """The market that the account is in."""
         return self.markets[account.market]

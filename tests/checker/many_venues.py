@@ -75,9 +75,26 @@ class Many:
             self.morpho_blue.tokens["WETH"],
         ]
 
-    def write_config(self, path: Path, url: str, wallets: Mapping[str, str]) -> None:
+    def references(self) -> dict[str, Address]:
+        """Feeds in dollars of what some venues count in: ether, DAI, and the loan token of a market."""
+        market = self.aave_v3["3.2"]
+        counted_in = {
+            "ETH": "WETH",
+            self.maker.addresses["MCD_DAI"]: "DAI",
+            self.morpho_blue.tokens["USDC"]: "USDC",
+        }
+        return {factor: Address(market.feed(symbol).address) for factor, symbol in counted_in.items()}
+
+    def write_config(
+        self, path: Path, url: str, wallets: Mapping[str, str], references: Mapping[str, str] | None = None
+    ) -> None:
         """A configuration file for the chain at an endpoint, with wallets by their labels."""
         lines = ["[chains.local]", f'rpc = ["{url}"]', "chain_id = 31337", ""]
+        if references:
+            lines += [
+                "[chains.local.references]",
+                *(f'"{key}" = "{feed}"' for key, feed in references.items()),
+            ]
         for venue in self.venues():
             lines += [
                 "[[venues]]",

@@ -60,6 +60,46 @@ def test_a_fall_of_ether_ends_each_of_them(many: Many, run: Run, tmp_path: Path)
     assert all(-1 < shock < 0 for shock in shocks.values())
 
 
+def test_values_are_dollars_where_a_reference_feed_says_so(many: Many, run: Run, tmp_path: Path) -> None:
+    path = str(tmp_path / "c.toml")
+    many.write_config(tmp_path / "c.toml", many.anvil.url, {"treasury": TREASURY})
+    (bare,) = run("check", "--json", "--config", path).json["wallets"]
+    assert (bare["equity_usd"], bare["collateral_usd"]) == (None, None)
+    lines = " ".join(run("check", "--config", path).out.split())
+    assert "no totals: local/aave-v2: it counts in ETH: no reference feed" in lines
+    references = many.references()
+    many.write_config(tmp_path / "c.toml", many.anvil.url, {"treasury": TREASURY}, references)
+    (wallet,) = run("check", "--json", "--config", path).json["wallets"]
+    feed = many.aave_v3["3.2"].feed("WETH")
+    ether_usd = int(feed.call("latestAnswer")) / 10**8
+    (ether,) = [each for each in wallet["exposures"] if each["factor"] == "ETH"]
+    # Maker's own chain has a price of its own.
+    vault_usd = sum(leg["value_usd"] for leg in wallet["accounts"][4]["collateral"])
+    assert ether["long_usd"] - vault_usd == pytest.approx(50 * ether_usd, rel=0.001)
+    assert vault_usd == pytest.approx(1500, rel=0.001)
+    assert wallet["equity_usd"] == pytest.approx(wallet["collateral_usd"] - wallet["debt_usd"])
+    by_venue = {account["venue"]: account.get("usd_reference") for account in wallet["accounts"]}
+    assert {venue: said["feed"] for venue, said in by_venue.items() if said} == {
+        "local/aave-v2": references["ETH"],
+        "local/maker": references[many.maker.addresses["MCD_DAI"]],
+        "local/morpho-blue": references[many.morpho_blue.tokens["USDC"]],
+    }
+    # What was judged without a price in dollars is judged the same with one.
+    for before, after in zip(bare["accounts"], wallet["accounts"], strict=True):
+        assert before["liquidation"] == after["liquidation"]
+        assert before["support_raw"] == after["support_raw"]
+
+
+def test_a_reference_feed_that_says_nothing_is_no_price(many: Many, run: Run, tmp_path: Path) -> None:
+    references = many.references() | {"ETH": many.morpho_blue.tokens["WETH"]}
+    many.write_config(tmp_path / "c.toml", many.anvil.url, {"treasury": TREASURY}, references)
+    path = str(tmp_path / "c.toml")
+    (wallet,) = run("check", "--json", "--config", path).json["wallets"]
+    assert (wallet["equity_usd"], wallet["unread"], wallet["band"]) == (None, [], "warning")
+    said = " ".join(run("check", "--config", path).out.replace("│", " ").split())
+    assert f"it counts in ETH: oracle: price feed {references['ETH']} gives no answer" in said
+
+
 def test_requests_do_not_grow_with_the_wallets(many: Many, run: Run, tmp_path: Path) -> None:
     others = {f"other {number}": standard.wallet(f"other {number}") for number in range(60)}
     counts = []

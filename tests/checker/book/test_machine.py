@@ -240,7 +240,7 @@ def told(keeper: BookKeeper) -> tuple[Any, ...]:
             assert not isinstance(account, Failed)
             sums = float(priced.support[row]), float(priced.requirement[row])
             accounts[table.ids[row]] = account, venue.verdict(account), sums
-    shared = venue.block, venue.reserves, venue.sentinel, venue.broken_modes, venue.usd_per_unit
+    shared = venue.block, venue.reserves, venue.sentinel, venue.broken_modes, venue.numeraire
     return shared, accounts, dict(table.unread)
 
 

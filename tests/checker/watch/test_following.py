@@ -54,7 +54,7 @@ def told(reading: ChainReading, config: Config) -> tuple[object, ...]:
         ]
         for owner, those in one.book.accounts.items()
     }
-    market = venue.block, venue.reserves, venue.sentinel, venue.usd_per_unit
+    market = venue.block, venue.reserves, venue.sentinel, venue.numeraire
     return reading.block, market, accounts, seen(config, reading, 0.0).parts
 
 

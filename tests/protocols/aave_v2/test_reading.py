@@ -24,7 +24,7 @@ from margin.units import WAD
 from protocols.aave_v2 import ADAPTER
 from protocols.aave_v2.adapter import PoolVenue
 from protocols.aave_v2.state import PoolAccount, Reported
-from protocols.base import Failed
+from protocols.base import USD, Failed, Numeraire
 from tests.conformance.subject import read
 from tests.protocols.aave_v2.subject import Genuine
 
@@ -218,11 +218,11 @@ def in_dollars(empty: Genuine) -> None:
 def test_an_oracle_in_dollars_says_so(empty: Genuine) -> None:
     with empty.node.undone():
         open_account(empty, "LINK", "USDC")
-        assert empty.one(USER)[0].usd_per_unit is None  # ether: the deployment knows no dollars
+        assert empty.one(USER)[0].numeraire == Numeraire("ETH", 10**18)
         in_dollars(empty)
         venue, account = empty.one(USER)
         assert venue.audit(account).agrees
-        assert venue.usd_per_unit_of(account) == venue.usd_per_unit == 1e-8
+        assert venue.numeraire_of(account) == venue.numeraire == Numeraire(USD, 10**8)
         assert {(f.decimals, f.quote_factor) for f in venue.feeds.values()} == {(8, None)}
         assert len(venue.feeds) == len(venue.reserves)
 
@@ -237,7 +237,7 @@ def test_an_oracle_that_only_has_prices_is_its_own_feed_in_no_known_numeraire(em
         market.core.provider.send("setPriceOracle", bare.address)
         venue, account = empty.one(USER)
         assert venue.audit(account).agrees
-        assert venue.usd_per_unit is None
+        assert venue.numeraire is None
         assert {feed.address for feed in venue.feeds.values()} == {bare.address}
         link = market.reserves["LINK"].token
         key = next(k for k in venue.feeds_of(account) if k == f"{bare.address}/{link}")
