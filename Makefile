@@ -1,10 +1,11 @@
 # crossmargin: everything one does with a checkout. `make` alone lists it.
-# PYTHON=python3.12 chooses the interpreter; PYTEST_ARGS="-x -k morpho" goes to pytest.
+# PYTHON=python3.12 chooses the interpreter; PYTEST_ARGS="-x -k morpho" goes to pytest; WORKERS=0 runs tests one by one.
 
 .DEFAULT_GOAL := help
 MAKEFLAGS += --no-print-directory
 BIN := .venv/bin
 PYTEST_ARGS ?=
+WORKERS ?= 2
 export PYTHON
 
 .PHONY: help setup demo test soak check format bench lock clean
@@ -23,10 +24,10 @@ demo: setup ## the main job on a local chain: check, stress, keeper orders, an a
 	@$(BIN)/crossmargin demo
 
 test: setup ## every test that needs no outside network, in minutes
-	@$(BIN)/python -m pytest $(PYTEST_ARGS)
+	@$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile $(PYTEST_ARGS)
 
 soak: setup ## the same and the long ones, every property at its full count of examples
-	@CROSSMARGIN_SOAK=1 $(BIN)/python -m pytest -m '' $(PYTEST_ARGS)
+	@CROSSMARGIN_SOAK=1 $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile -m '' $(PYTEST_ARGS)
 
 check: setup ## style, types, and which room may import which
 	@failed=0; \

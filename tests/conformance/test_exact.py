@@ -18,6 +18,7 @@ from protocols.base import Venue
 from tests.conformance.subject import SEARCHES, Subject, answers, read_one
 
 RANDOM_STATES = settings(suppress_health_check=list(HealthCheck))
+HALF_STATES = settings(RANDOM_STATES, max_examples=max(1, settings().max_examples // 2))
 EDGE_STATES = settings(RANDOM_STATES, max_examples=max(1, settings().max_examples // 5))
 """A fifth of the random states also have their edges tried out: 200 in a soak run."""
 DAY_S = 86_400

@@ -13,13 +13,13 @@ from chain.logs import scan_logs
 from margin.prices import Prices
 from protocols.book import Liquidated, Tracked
 from tests.conformance.subject import Subject, answers, read, read_next, read_one
-from tests.conformance.test_exact import DAY_S, EDGE_STATES, RANDOM_STATES
+from tests.conformance.test_exact import DAY_S, EDGE_STATES, HALF_STATES
 
 ROUNDED_RAW = 1_000
 """Balances are kept in shares, and each move rounds; after years of interest a share is worth many units."""
 
 
-@RANDOM_STATES
+@HALF_STATES
 @given(data=st.data())
 def test_a_liquidation_is_told_as_it_moved_the_account(subject: Subject, data: st.DataObject) -> None:
     with subject.node.undone():

@@ -251,7 +251,7 @@ def test_the_book_that_follows_is_the_book_read_afresh(version: str) -> None:
         Rpc.open("local", [market.anvil.url], 31337) as rpc,
     ):
         machine = type("OnThisMarket", (Lives,), {"market": market, "rpc": rpc})
-        examples = max(2, settings().max_examples // 25)
+        examples = max(2, settings().max_examples // 50)
         run_state_machine_as_test(
             machine,
             settings=settings(

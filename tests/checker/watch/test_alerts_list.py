@@ -35,8 +35,14 @@ def test_nothing_was_sent_yet(
 
 
 def test_what_was_sent_what_waits_and_who_is_silent(
-    world: World, tmp_path: Path, run: Run, discord: Discord, inbox: tuple[Inbox, str]
+    world: World,
+    tmp_path: Path,
+    run: Run,
+    discord: Discord,
+    inbox: tuple[Inbox, str],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    monkeypatch.setattr("checker.watch.watcher.DRAIN_S", 1.0)
     market = world.markets["3.2"]
     wallet = market.cast["edge"]
     path = configuration(tmp_path, market, world.anvil.url, discord, inbox[1])

@@ -213,7 +213,10 @@ def with_channels(scene: Scene, channels: dict[ChannelKey, Any]) -> Watcher:
     )  # fmt: skip
 
 
-def test_a_channel_that_takes_nothing_is_told_by_the_other_and_never_by_itself(scene: Scene) -> None:
+def test_a_channel_that_takes_nothing_is_told_by_the_other_and_never_by_itself(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("checker.watch.watcher.DRAIN_S", 1.0)
     shut, taken = Shut(), Taken()
     mail, chat = ChannelKey("mail-1", Band.WARNING), ChannelKey("chat-1", Band.WARNING)
     watcher = with_channels(scene, {mail: shut, chat: taken})

@@ -21,7 +21,7 @@ from protocols.maker.liquidation import (
     bark,
     blocked,
 )
-from tests.conformance.test_exact import RANDOM_STATES
+from tests.conformance.test_exact import HALF_STATES
 from tests.protocols.maker.lives import Life, lives
 from tests.protocols.maker.subject import Genuine
 
@@ -40,7 +40,7 @@ def fall(world: Genuine, ilk: str = "ETH-B", percent: int = 90) -> None:
     world.market.set_price(ilk, raw * percent // 100)
 
 
-@RANDOM_STATES
+@HALF_STATES
 @given(life=lives(), fall=st.floats(0.2, 0.99), hole=st.integers(0, 4_000 * RAD), partial=st.booleans())
 def test_a_bark_takes_what_was_foretold(
     empty: Genuine, life: Life, fall: float, hole: int, partial: bool

@@ -24,7 +24,7 @@ from protocols.morpho_blue.liquidation import (
 from tests.protocols.morpho_blue.lives import Life, live, lives, price_of
 from tests.protocols.morpho_blue.subject import Genuine
 
-STATES = settings(suppress_health_check=list(HealthCheck))
+STATES = settings(suppress_health_check=list(HealthCheck), max_examples=max(1, settings().max_examples // 3))
 
 
 class Asked(TypedDict, total=False):
