@@ -106,7 +106,7 @@ class Stage:
 
     def calls(self, wallets: Sequence[Address]) -> list[Call]:
         """The view calls of `read_book`, without those for the tokens' symbols and decimals."""
-        reader = _Recording(self.rpc, self.block)
+        reader = Recording(self.rpc, self.block)
         self.read_book(wallets, reader)
         return reader.calls
 
@@ -121,7 +121,7 @@ class Stage:
         return book.venue, read
 
 
-class _Recording(Reader):
+class Recording(Reader):
     """A reader that remembers what it was asked."""
 
     def __init__(self, rpc: Rpc, block: BlockRef) -> None:

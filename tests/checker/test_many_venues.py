@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from localnet.aave_v3 import standard
+from localnet.many import ETHER, TREASURY, Many, many_venues
 from tests.checker.conftest import Run
-from tests.checker.many_venues import ETHER, TREASURY, Many, many_venues
 from tests.faults import FaultProxy
 
 WITH_A_VIEW = [

@@ -27,6 +27,8 @@ from margin.basics import Address
 VERSIONS = ("3.0.2", "3.2")
 TREASURY = aave_v3_standard.wallet("treasury")
 """Lends ether and owes dollars at every venue."""
+CROWD = tuple(aave_v3_standard.wallet(f"many {number}") for number in range(40))
+"""So do these, a little less each than the one before."""
 ETHER = 10**18
 
 
@@ -148,7 +150,10 @@ def _build(work: Path) -> None:
         morpho_blue_standard.list_all(morpho)
         morpho_blue_standard.add_liquidity(morpho)
         many = Many(anvil, v2, v3, compound, vaults, morpho)
-        _settle(many)
+        _settle(many, TREASURY, 12_000 * 10**6)
+        for number, user in enumerate(CROWD):
+            _settle(many, user, (11_900 - 200 * number) * 10**6)
+        anvil.mine(anvil.timestamp() + 86_400)
         anvil.dump_state(work / "state.json")
     documents = {
         "aave_v2": v2.to_json(),
@@ -160,18 +165,18 @@ def _build(work: Path) -> None:
     (work / "venues.json").write_text(json.dumps(documents))
 
 
-def _settle(many: Many) -> None:
-    """Ten ether in each venue, and dollars owed against them."""
+def _settle(many: Many, user: Address, usdc_raw: int) -> None:
+    """Ten ether in each venue, and about so many dollars owed against them."""
     v2, compound, vaults = many.aave_v2, many.compound_v2, many.maker
-    v2.supply(TREASURY, "WETH", 10 * ETHER)
-    v2.borrow(TREASURY, "USDC", aave_v2_standard.raw_of(v2, "USDC", 6))
+    v2.supply(user, "WETH", 10 * ETHER)
+    v2.borrow(user, "USDC", usdc_raw)
     for market in many.aave_v3.values():
-        market.supply(TREASURY, "WETH", 10 * ETHER)
-        market.borrow(TREASURY, "USDC", 12_000 * 10**6)
-    compound.supply(TREASURY, "WETH", 10 * ETHER)
-    compound.enter(TREASURY, "WETH")
-    compound.borrow(TREASURY, "USDC", 12_000 * 10**6)
-    vaults.open_vault("ETH-B", TREASURY, 10 * WAD, borrowable(vaults, "ETH-B", 10 * WAD) * 8 // 10)
-    many.morpho_blue.supply_collateral(TREASURY, "WETH/USDC", 10 * ETHER)
-    many.morpho_blue.borrow(TREASURY, "WETH/USDC", 12_000 * 10**6)
-    many.anvil.mine(many.anvil.timestamp() + 86_400)
+        market.supply(user, "WETH", 10 * ETHER)
+        market.borrow(user, "USDC", usdc_raw)
+    compound.supply(user, "WETH", 10 * ETHER)
+    compound.enter(user, "WETH")
+    compound.borrow(user, "USDC", usdc_raw)
+    most = borrowable(vaults, "ETH-B", 10 * WAD)
+    vaults.open_vault("ETH-B", user, 10 * WAD, most * usdc_raw // (15_000 * 10**6))
+    many.morpho_blue.supply_collateral(user, "WETH/USDC", 10 * ETHER)
+    many.morpho_blue.borrow(user, "WETH/USDC", usdc_raw)
