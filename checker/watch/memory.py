@@ -211,22 +211,35 @@ def happened(
 
 
 def messages(said: Iterable[Said], now: float, settings: Settings) -> list[Message]:
-    """What goes to one channel: a message each, or where many are of one kind digests, the worst first."""
-    by_kind: dict[Kind, list[Said]] = {}
+    """What goes to one channel: a message each, or where many are of one kind digests, the worst first.
+
+    Many who cannot be seen, or are seen again and well, are one message, however many: whose they are is
+    told by their number, as far as names do not fit.
+    """
+    by_kind: dict[tuple[Kind, bool], list[Said]] = {}
     for one in said:
-        by_kind.setdefault(one.kind, []).append(one)
+        by_kind.setdefault((one.kind, _is_of_sight(one)), []).append(one)
     found = []
-    for kind, those in by_kind.items():
+    for (kind, of_sight), those in by_kind.items():
         size = 1
         # What was taken from whom, by which transaction, is nothing to be cut short.
         if len(those) > settings.digest_above and kind is not Kind.LIQUIDATED:
             those.sort(key=lambda one: -one.entry.new)
-            size = settings.digest_most
+            size = len(those) if of_sight else settings.digest_most
         for start in range(0, len(those), size):
             part = those[start : start + size]
             entries = tuple(one.entry for one in part)
             found.append(Message(kind, entries, _all_blocks(one.blocks for one in part), int(now)))
     return found
+
+
+def _is_of_sight(said: Said) -> bool:
+    """Whether it is told that something cannot be seen, or that it is seen again, and is well."""
+    entry = said.entry
+    return said.kind is Kind.BAND and Band.UNKNOWN in (entry.new, entry.old) and entry.new in _OF_SIGHT
+
+
+_OF_SIGHT = (Band.UNKNOWN, Band.OK)
 
 
 def _all_blocks(blocks: Iterable[Iterable[BlockFact]]) -> tuple[BlockFact, ...]:

@@ -123,7 +123,7 @@ def said(message: Message, mark: Mark = as_it_is) -> Said:
     return Said(
         band=message.band,
         title=headline(message.kind, alone, mark) if alone else _digest_title(message.kind, entries),
-        lines=() if alone else tuple(_line(message.kind, entry, mark) for entry in entries),
+        lines=() if alone else _lines(message.kind, entries, mark),
         sentences=_sentences(alone, mark) if alone else (),
         facts=_facts(alone, mark) if alone else (),
         blocks=_blocks(message, mark),
@@ -183,6 +183,17 @@ def _digest_title(kind: Kind, entries: Sequence[Entry]) -> str:
     bands = ", ".join(f"{counts[band]:,} {band}" for band in sorted(counts, reverse=True))
     note = _NOTES.get(kind)
     return f"{len(entries):,} at once: {bands or 'nothing'}" + (f" ({note})" if note else "")
+
+
+def _lines(kind: Kind, entries: Sequence[Entry], mark: Mark) -> tuple[Line, ...]:
+    """One a subject; where they are too many to be named each, what is true of all stands before them."""
+    lines = tuple(_line(kind, entry, mark) for entry in entries)
+    if len(lines) <= DIGEST_FITS:
+        return lines
+    common = lines[0].sentence
+    if not common or any(line.sentence != common for line in lines):
+        return lines
+    return (Line(common, ""), *(Line(line.head, "") for line in lines))
 
 
 def _line(kind: Kind, entry: Entry, mark: Mark) -> Line:

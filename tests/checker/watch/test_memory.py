@@ -304,12 +304,28 @@ def test_few_changes_go_one_by_one_and_many_as_one() -> None:
 
 
 def test_a_digest_names_the_worst_first_and_everyone_once() -> None:
-    bands = [WARNING, UNKNOWN, LIQUIDATABLE, DANGER]
-    found = messages([said(number, bands[number % 4]) for number in range(120)], 1000, FIFTY)
+    bands = [WARNING, LIQUIDATABLE, DANGER]
+    found = messages([said(number, bands[number % 3]) for number in range(120)], 1000, FIFTY)
     assert [len(one.entries) for one in found] == [50, 50, 20]
     entries = [entry for one in found for entry in one.entries]
     assert [entry.new for entry in entries] == sorted((entry.new for entry in entries), reverse=True)
     assert len({entry.subject for entry in entries}) == 120
+
+
+def test_a_thousand_that_cannot_be_seen_are_one_message_and_so_is_their_return() -> None:
+    """Those that come back badly are named, in digests as ever."""
+
+    def change(number: int, old: Band, new: Band) -> Said:
+        return Said(Kind.BAND, Entry(f"w{number:04}", "W", old, new), (block(1),))
+
+    (blind,) = messages([change(n, OK, UNKNOWN) for n in range(1000)], 1000, FIFTY)
+    assert [entry.subject for entry in blind.entries] == [f"w{n:04}" for n in range(1000)]
+    back = [change(n, UNKNOWN, DANGER if n < 60 else OK) for n in range(1000)]
+    found = messages(back, 2000, FIFTY)
+    assert [len(one.entries) for one in found] == [50, 10, 940]
+    assert {entry.new for entry in found[2].entries} == {OK}
+    few = messages([change(n, OK, UNKNOWN) for n in range(5)], 1000, FIFTY)
+    assert [len(one.entries) for one in few] == [1] * 5
 
 
 def test_what_is_of_another_kind_is_another_message() -> None:

@@ -221,6 +221,19 @@ def test_a_digest_of_the_longest_names_names_each_of_them() -> None:
         assert all("liquidatable → liquidatable" in line for line in lines)
 
 
+def test_what_is_true_of_many_is_said_once() -> None:
+    those = [entry(f"wallet {n}", Band.OK, Band.UNKNOWN, "cannot read local") for n in range(1000)]
+    body = payload(message(*those))
+    assert not _errors(body)
+    (embed,) = body["embeds"]
+    assert embed["title"] == "1,000 at once: 1,000 unknown"
+    lines = embed["description"].split("\n")
+    assert lines[:2] == ["cannot read local", "wallet 0: ok → unknown"]
+    assert lines[-1] == f"and {1000 - len(lines) + 2:,} more"
+    others = [*those, entry("last", Band.OK, Band.UNKNOWN, "cannot judge it")]
+    assert payload(message(*others))["embeds"][0]["description"].startswith("wallet 0: ok → unknown")
+
+
 TEXTS = st.one_of(
     st.text(max_size=80),
     st.builds(lambda part, times: part * times, st.text(min_size=1, max_size=8), st.integers(1, 900)),
