@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,12 +13,13 @@ from chain.rpc import Rpc, Settings
 from checker import words
 from checker.config import Chain, Config
 from checker.doctor.findings import Problem, Status, status_of
+from checker.dollars import read_dollars
 from checker.oracle_age import age_s, is_stale
-from checker.venues import Place, places, refuse_namesakes
+from checker.venues import Place, places, references, refuse_namesakes
 from margin.basics import BlockRef, Unread
 from margin.errors import ConfigError, ReadError, VenueError
 from margin.prices import Feed
-from protocols.base import Venue
+from protocols.base import Numeraire, Venue
 
 _NAMED = 3
 """Feeds of a doubtful age that are named; the rest are counted."""
@@ -62,7 +63,7 @@ class VenuesHealth:
     requests: int
     """HTTP requests made."""
     problems: tuple[Problem, ...] = ()
-    """Of the configuration, found only now that the chain's id is known."""
+    """Of the configuration, found only now that the chain's id is known, and of reference feeds."""
 
 
 def examine_venues(chain: Chain, config: Config, settings: Settings | None, seconds: float) -> VenuesHealth:
@@ -82,6 +83,7 @@ def examine_venues(chain: Chain, config: Config, settings: Settings | None, seco
         except ConfigError as error:
             problems.append(Problem(Status.FAIL, error.problem, error.where))
         found = tuple(_examine(place, reader) for place in places(chain, block.chain_id, config))
+        problems += _references(chain, reader)
         return VenuesHealth(block, found, rpc.requests, tuple(problems))
 
 
@@ -102,6 +104,19 @@ def _examine(place: Place, reader: Reader) -> VenueHealth:
     feeds = tuple(FeedHealth(feed, age_s(feed, now)) for feed in venue.feeds.values())
     gaps = [Problem.of(unread, subject) for subject, unread in venue.gaps()]
     return VenueHealth(place, feeds, (*gaps, *_stale(feeds)))
+
+
+def _references(chain: Chain, reader: Reader) -> Iterator[Problem]:
+    """Reference feeds that give no price, or an old one."""
+    feeds = references(chain, reader.block.chain_id)
+    dollars = read_dollars(reader, feeds, [Numeraire(factor, 1) for factor in feeds])
+    for factor, found in dollars.references.items():
+        subject = f"reference feed of {words.plain(factor, 44)}"
+        if isinstance(found, Unread):
+            yield Problem.of(found, subject)
+        elif found.updated_at is not None and is_stale(reader.block.timestamp - found.updated_at):
+            age = _age(reader.block.timestamp - found.updated_at)
+            yield Problem(Status.WARN, f"its answer is {age}", subject)
 
 
 def _stale(feeds: Sequence[FeedHealth]) -> list[Problem]:

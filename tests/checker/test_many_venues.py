@@ -118,3 +118,16 @@ def test_the_doctor_finds_every_venue_well(many: Many, run: Run, tmp_path: Path)
     (chain,) = document["chains"]
     assert [(venue["venue"], venue["status"]) for venue in chain["venues"]] == [(one, "ok") for one in VENUES]
     assert all(venue["feeds"] for venue in chain["venues"])
+
+
+def test_the_doctor_looks_at_reference_feeds_too(many: Many, run: Run, tmp_path: Path) -> None:
+    path = str(tmp_path / "c.toml")
+    many.write_config(tmp_path / "c.toml", many.anvil.url, {"treasury": TREASURY}, many.references())
+    assert run("doctor", "--json", "--config", path).json["status"] == "ok"
+    token = many.morpho_blue.tokens["WETH"]
+    references = many.references() | {"ETH": token}
+    many.write_config(tmp_path / "c.toml", many.anvil.url, {"treasury": TREASURY}, references)
+    outcome = run("doctor", "--config", path)
+    assert outcome.code == 3
+    assert "reference feed of ETH" in outcome.out
+    assert f"price feed {token} gives no answer" in " ".join(outcome.out.split())
