@@ -20,7 +20,7 @@ help: ## this list
 setup: ## make .venv/ with all that is needed (done by the others too)
 	@sh tools/setup.sh
 
-demo: setup ## the main job on a local chain: check, stress, keeper orders, an alert
+demo: setup ## the main job on a local chain: a check, two figures proved, an alert
 	@$(BIN)/crossmargin demo
 
 test: setup ## every test that needs no outside network, in minutes
