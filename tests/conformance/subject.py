@@ -12,7 +12,7 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Generic, Protocol, TypeVar
 
 from hypothesis import strategies as st
 
@@ -24,8 +24,11 @@ from localnet.anvil import Anvil
 from margin.basics import Address
 from margin.mending import Change
 from margin.prices import Prices
-from protocols.base import Book, Failed, Venue
+from protocols.base import Book, Failed, Venue, VenueConfig
 
+V = TypeVar("V", bound=Venue[Any])
+A = TypeVar("A")
+M = TypeVar("M", bound="Marketed")
 SEARCHES: Counter[str] = Counter()
 """Exact searches of the subject under test, and how many of them gave up `undecided`."""
 
@@ -84,6 +87,44 @@ class Subject(Protocol):
 
     def do(self, owner: Address, change: Change) -> str | None:
         """Makes it happen in the next block, at its parent's time; the protocol's own refusal, or `None`."""
+
+
+class Marketed(Protocol):
+    """A market on a chain."""
+
+    anvil: Anvil
+
+
+class OnMarket(Generic[M, V, A]):
+    """What subjects have in common that stand on one market: how it is opened, and how read."""
+
+    opens: Callable[[Reader, VenueConfig], V]
+    """The adapter's own."""
+    kinds: tuple[type[V], type[A]]
+    """Of the venue, and of an account there."""
+
+    def __init__(self, market: M, rpc: Rpc) -> None:
+        self.market = market
+        self.rpc = rpc
+        self.node = market.anvil
+
+    @property
+    def config(self) -> VenueConfig:
+        """The venue as a user would give it."""
+        raise NotImplementedError
+
+    def open(self, reader: Reader) -> V:
+        """See `Subject`."""
+        return self.opens(reader, self.config)
+
+    def one(self, owner: Address) -> tuple[V, A]:
+        """The owner's one account at the newest block, which must be readable."""
+        reader = Reader(self.rpc, pin(self.rpc))
+        book = self.open(reader).read(reader, [owner])
+        (account,) = book.accounts[owner]
+        assert isinstance(book.venue, self.kinds[0])
+        assert isinstance(account, self.kinds[1]), account
+        return book.venue, account
 
 
 def subjects() -> dict[str, Callable[[], AbstractContextManager[Subject]]]:

@@ -10,7 +10,6 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-from chain.reader import Reader
 from chain.rpc import Rpc
 from localnet import aave_v2
 from localnet.aave_v2 import Market
@@ -25,20 +24,18 @@ from protocols.aave_v2.adapter import PoolVenue
 from protocols.aave_v2.liquidation import Liquidation, liquidate, liquidations
 from protocols.aave_v2.state import PoolAccount
 from protocols.base import VenueConfig
-from tests.conformance.subject import Attempt, Subject, answers, read_one
+from tests.conformance.subject import Attempt, OnMarket, Subject, answers
 from tests.protocols.aave_v2.lives import Life, live, lives
 
 TOO_HEALTHY = "42"
 FACTORS = {"WETH": "ETH", "stETH": "ETH", "WBTC": "BTC"}
 
 
-class Genuine:
+class Genuine(OnMarket[Market, PoolVenue, PoolAccount]):
     """A genuine market and our reading of it; a `Subject` of the conformance suite."""
 
-    def __init__(self, market: Market, rpc: Rpc) -> None:
-        self.market = market
-        self.rpc = rpc
-        self.node = market.anvil
+    opens = ADAPTER.open
+    kinds = PoolVenue, PoolAccount
 
     @property
     def config(self) -> VenueConfig:
@@ -49,16 +46,6 @@ class Genuine:
             where="test",
             factors={r.token: FACTORS.get(s, s) for s, r in self.market.reserves.items()},
         )
-
-    def open(self, reader: Reader) -> PoolVenue:
-        return ADAPTER.open(reader, self.config)
-
-    def one(self, owner: Address) -> tuple[PoolVenue, PoolAccount]:
-        """The owner's one account at the newest block, which must be readable."""
-        venue, account = read_one(self, owner)
-        assert isinstance(venue, PoolVenue)
-        assert isinstance(account, PoolAccount)
-        return venue, account
 
     def lives(self) -> st.SearchStrategy[Life]:
         return lives()

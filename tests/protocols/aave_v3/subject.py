@@ -9,7 +9,6 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-from chain.reader import Reader
 from chain.rpc import Rpc
 from localnet import states
 from localnet.aave_v3 import Market
@@ -24,7 +23,7 @@ from protocols.aave_v3.adapter import AaveVenue
 from protocols.aave_v3.liquidation import Liquidation, largest, liquidations
 from protocols.aave_v3.state import AaveAccount
 from protocols.base import VenueConfig
-from tests.conformance.subject import Attempt, Subject, answers, read_one
+from tests.conformance.subject import Attempt, OnMarket, Subject, answers
 from tests.markets import TESTED, build_of
 from tests.protocols.aave_v3.lives import Life, live, lives
 
@@ -32,13 +31,11 @@ TOO_HEALTHY = frozenset({"45", "HealthFactorNotBelowThreshold"})
 FACTORS = {"WETH": "ETH", "wstETH": "ETH", "cbETH": "ETH", "rETH": "ETH", "WBTC": "BTC"}
 
 
-class Genuine:
+class Genuine(OnMarket[Market, AaveVenue, AaveAccount]):
     """A genuine market and our reading of it; a `Subject` of the conformance suite."""
 
-    def __init__(self, market: Market, rpc: Rpc) -> None:
-        self.market = market
-        self.rpc = rpc
-        self.node = market.anvil
+    opens = ADAPTER.open
+    kinds = AaveVenue, AaveAccount
 
     @property
     def config(self) -> VenueConfig:
@@ -49,16 +46,6 @@ class Genuine:
             where="test",
             factors={r.token: FACTORS.get(s, s) for s, r in self.market.reserves.items()},
         )
-
-    def open(self, reader: Reader) -> AaveVenue:
-        return ADAPTER.open(reader, self.config)
-
-    def one(self, owner: Address) -> tuple[AaveVenue, AaveAccount]:
-        """The owner's one account at the newest block, which must be readable."""
-        venue, account = read_one(self, owner)
-        assert isinstance(venue, AaveVenue)
-        assert isinstance(account, AaveAccount)
-        return venue, account
 
     def lives(self) -> st.SearchStrategy[Life]:
         return lives()

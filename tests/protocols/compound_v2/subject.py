@@ -9,7 +9,6 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-from chain.reader import Reader
 from chain.rpc import Rpc
 from localnet.compound_v2 import Market, running
 from localnet.compound_v2.market import MAX_UINT256
@@ -23,7 +22,7 @@ from protocols.compound_v2 import ADAPTER
 from protocols.compound_v2.adapter import CompoundVenue
 from protocols.compound_v2.liquidation import Liquidation, largest, liquidations
 from protocols.compound_v2.state import CompoundAccount
-from tests.conformance.subject import Attempt, Subject, answers, read_one
+from tests.conformance.subject import Attempt, OnMarket, Subject, answers
 from tests.protocols.compound_v2.lives import USER, Life, live, lives
 
 INSUFFICIENT_SHORTFALL = 3
@@ -33,15 +32,13 @@ POCKET_RAW = 2**140
 """What the random wallet holds of everything, so that each of its deeds takes one block."""
 
 
-class Genuine:
+class Genuine(OnMarket[Market, CompoundVenue, CompoundAccount]):
     """Genuine markets and our reading of them; a `Subject` of the conformance suite."""
 
-    first_block = FIRST_BLOCK + 1
+    opens = ADAPTER.open
+    kinds = CompoundVenue, CompoundAccount
 
-    def __init__(self, market: Market, rpc: Rpc) -> None:
-        self.market = market
-        self.rpc = rpc
-        self.node = market.anvil
+    first_block = FIRST_BLOCK + 1
 
     @property
     def config(self) -> VenueConfig:
@@ -52,16 +49,6 @@ class Genuine:
             where="test",
             factors={m.token: FACTORS.get(s, s) for s, m in self.market.markets.items()},
         )
-
-    def open(self, reader: Reader) -> CompoundVenue:
-        return ADAPTER.open(reader, self.config)
-
-    def one(self, owner: Address) -> tuple[CompoundVenue, CompoundAccount]:
-        """The owner's one account at the newest block, which must be readable."""
-        venue, account = read_one(self, owner)
-        assert isinstance(venue, CompoundVenue)
-        assert isinstance(account, CompoundAccount)
-        return venue, account
 
     def lives(self) -> st.SearchStrategy[Life]:
         return lives()

@@ -9,7 +9,6 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-from chain.reader import Reader
 from chain.rpc import Rpc
 from localnet.evm import Reverted
 from localnet.maker import Market
@@ -25,7 +24,7 @@ from protocols.maker import ADAPTER
 from protocols.maker.adapter import MakerVenue
 from protocols.maker.liquidation import HEALTHY, Liquidation, bark
 from protocols.maker.state import Vault
-from tests.conformance.subject import Attempt, Subject, answers, read_one
+from tests.conformance.subject import Attempt, OnMarket, Subject, answers
 from tests.protocols.maker.lives import Life, live, lives
 
 KEYS = {
@@ -38,13 +37,14 @@ KEYS = {
 }
 
 
-class Genuine:
+class Genuine(OnMarket[Market, MakerVenue, Vault]):
     """The genuine system and our reading of it; a `Subject` of the conformance suite."""
 
+    opens = ADAPTER.open
+    kinds = MakerVenue, Vault
+
     def __init__(self, market: Market, rpc: Rpc) -> None:
-        self.market = market
-        self.rpc = rpc
-        self.node = market.anvil
+        super().__init__(market, rpc)
         self.ilks: dict[Address, str] = {}
         """The ilk of each owner that lived."""
 
@@ -53,16 +53,6 @@ class Genuine:
         """As a user would give it, WETH known for ether."""
         addresses = {key: self.market.addresses[name] for key, name in KEYS.items()}
         return VenueConfig("local/maker", addresses, "test", {self.market.addresses["ETH"]: "ETH"})
-
-    def open(self, reader: Reader) -> MakerVenue:
-        return ADAPTER.open(reader, self.config)
-
-    def one(self, owner: Address) -> tuple[MakerVenue, Vault]:
-        """The owner's one vault at the newest block, which must be readable."""
-        venue, account = read_one(self, owner)
-        assert isinstance(venue, MakerVenue)
-        assert isinstance(account, Vault)
-        return venue, account
 
     def lives(self) -> st.SearchStrategy[Life]:
         return lives()

@@ -10,7 +10,6 @@ from typing import Any
 from eth_utils.crypto import keccak
 from hypothesis import strategies as st
 
-from chain.reader import Reader
 from chain.rpc import Rpc
 from localnet.artifacts import Abi
 from localnet.evm import Reverted, StateOverride
@@ -26,7 +25,7 @@ from protocols.morpho_blue.adapter import MorphoVenue
 from protocols.morpho_blue.interest import to_assets_up
 from protocols.morpho_blue.liquidation import HEALTHY, Liquidation, largest, liquidate
 from protocols.morpho_blue.state import MorphoAccount
-from tests.conformance.subject import Attempt, Subject, answers, read_one
+from tests.conformance.subject import Attempt, OnMarket, Subject, answers
 from tests.protocols.morpho_blue.lives import Life, live, lives
 
 FACTORS = {"WETH": "ETH", "wstETH": "ETH", "WBTC": "BTC"}
@@ -36,13 +35,11 @@ MOST_RAW = 2**126
 """More than any account here could owe, and room enough for it in the contract."""
 
 
-class Genuine:
+class Genuine(OnMarket[MorphoBlue, MorphoVenue, MorphoAccount]):
     """A genuine Morpho Blue and our reading of it; a `Subject` of the conformance suite."""
 
-    def __init__(self, market: MorphoBlue, rpc: Rpc) -> None:
-        self.market = market
-        self.rpc = rpc
-        self.node = market.anvil
+    opens = ADAPTER.open
+    kinds = MorphoVenue, MorphoAccount
 
     @property
     def config(self) -> VenueConfig:
@@ -53,16 +50,6 @@ class Genuine:
             where="test",
             factors={token: FACTORS.get(symbol, symbol) for symbol, token in self.market.tokens.items()},
         )
-
-    def open(self, reader: Reader) -> MorphoVenue:
-        return ADAPTER.open(reader, self.config)
-
-    def one(self, owner: Address) -> tuple[MorphoVenue, MorphoAccount]:
-        """The owner's one account at the newest block, which must be readable."""
-        venue, account = read_one(self, owner)
-        assert isinstance(venue, MorphoVenue)
-        assert isinstance(account, MorphoAccount)
-        return venue, account
 
     def listed(self, account: MorphoAccount) -> Listed:
         """The market it is in, as the local chain knows it."""
