@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 from chain.answers import Garbled, Reverted
 from chain.erc20 import TokenCache
 from chain.reader import Call, Reader
-from margin.basics import ZERO_ADDRESS, Address, Reason, Unread
+from margin.basics import ZERO_ADDRESS, Address, Unread
 from margin.errors import ReadError, VenueError
 from protocols.aave_common.quotes import GET_FALLBACK_ORACLE, Oracle, Quote, Quotes
 from protocols.aave_v2 import abi, parts
@@ -17,6 +17,7 @@ from protocols.aave_v2.state import Configuration, Reserve
 from protocols.aave_v2.venue import Market
 from protocols.base import VenueConfig
 from protocols.book import Total
+from protocols.opening import entered, required
 
 PROVIDER = "addresses_provider"
 ETHER = 10**18
@@ -32,7 +33,7 @@ def read_market(reader: Reader, config: VenueConfig) -> Market:
     """
     provider = config.addresses[PROVIDER]
     pool, oracle_address, configurator, manager = _entry_points(reader, config, provider)
-    (own_provider,), (paused,), (tokens,) = _strict(
+    (own_provider,), (paused,), (tokens,) = _required(
         reader,
         config,
         [
@@ -62,7 +63,7 @@ def read_market(reader: Reader, config: VenueConfig) -> Market:
         base_unit=base_unit if in_base else ETHER,
         fallback=fallback or ZERO_ADDRESS,
     )
-    reserve_data = _strict(reader, config, [Call(pool, abi.GET_RESERVE_DATA, (a,)) for a in assets])
+    reserve_data = _required(reader, config, [Call(pool, abi.GET_RESERVE_DATA, (a,)) for a in assets])
     symbols = {token.address: token.symbol for token in TokenCache().read(reader, assets)}
     quotes = Quotes(reader, oracle, config)
     quoted = quotes.read({asset: symbols[asset] for asset in assets})
@@ -115,7 +116,7 @@ def read_totals(market: Market, reader: Reader, config: VenueConfig) -> tuple[To
             (parts.STABLE, reserve.stable_debt_token, abi.GET_SUPPLY_DATA),
         )
     ]
-    answers = _strict(reader, config, [call for _, _, call in wanted])
+    answers = _required(reader, config, [call for _, _, call in wanted])
     names = {parts.SUPPLY: "supply", parts.DEBT: "debt", parts.STABLE: "stable"}
     return tuple(
         Total(
@@ -135,32 +136,15 @@ def _entry_points(
 ) -> tuple[Address, Address, Address, Address]:
     """Pool, price oracle, configurator and collateral manager."""
     asked = (abi.GET_POOL, abi.GET_PRICE_ORACLE, abi.GET_CONFIGURATOR, abi.GET_COLLATERAL_MANAGER)
-    found = []
-    for answer in reader.read([Call(provider, view) for view in asked]):
-        if isinstance(answer, Unread):
-            if answer.reason is Reason.NO_CODE:
-                raise VenueError(config.where, f"no contract at {provider} on chain {reader.block.chain}")
-            if isinstance(answer, Reverted | Garbled):
-                raise VenueError(config.where, f"{provider} is not an Aave v2 addresses provider")
-            raise ReadError(config.id, answer)
-        found.append(answer[0])
-    pool, oracle, configurator, manager = found
+    what = "an Aave v2 addresses provider"
+    pool, oracle, configurator, manager = entered(reader, config, provider, asked, what)
     if ZERO_ADDRESS in (pool, oracle):
         raise VenueError(config.id, "the addresses provider names no pool or no price oracle")
     return pool, oracle, configurator, manager
 
 
-def _strict(reader: Reader, config: VenueConfig, calls: Sequence[Call]) -> list[tuple[Any, ...]]:
-    """Answers that every account depends on: one that could not be read makes the venue unreadable."""
-    answers = []
-    for call, answer in zip(calls, reader.read(calls), strict=True):
-        if isinstance(answer, Unread):
-            if answer.reason is Reason.NO_CODE or isinstance(answer, Reverted | Garbled):
-                name = call.function.signature.partition("(")[0]
-                raise VenueError(config.id, f"{call.target} does not answer {name} as an Aave v2 contract")
-            raise ReadError(config.id, answer)
-        answers.append(answer)
-    return answers
+def _required(reader: Reader, config: VenueConfig, calls: Sequence[Call]) -> list[tuple[Any, ...]]:
+    return required(reader, config, calls, "as an Aave v2 contract")
 
 
 def _if_any(reader: Reader, config: VenueConfig, calls: Sequence[Call]) -> list[Any]:

@@ -6,11 +6,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from chain.answers import Garbled, Reverted
 from chain.erc20 import TokenCache
 from chain.reader import Call, Reader
-from margin.basics import ZERO_ADDRESS, Address, Reason, Unread
-from margin.errors import ReadError, VenueError
+from margin.basics import ZERO_ADDRESS, Address, Unread
+from margin.errors import VenueError
 from protocols.aave_common.quotes import GET_FALLBACK_ORACLE, Oracle, Quote, Quotes
 from protocols.aave_v3 import abi, parts
 from protocols.aave_v3.mode_quotes import M, with_mode_prices
@@ -19,6 +18,7 @@ from protocols.aave_v3.state import Configuration, Reserve, Sentinel, Supplied
 from protocols.aave_v3.venue import Market
 from protocols.base import VenueConfig
 from protocols.book import Total
+from protocols.opening import entered, required
 
 PROVIDER = "pool_addresses_provider"
 
@@ -31,7 +31,7 @@ def read_market(reader: Reader, config: VenueConfig) -> Market:
     """
     provider = config.addresses[PROVIDER]
     pool, oracle_address, configurator, sentinel = _entry_points(reader, config, provider)
-    head = _strict(
+    head = _required(
         reader,
         config,
         [
@@ -52,9 +52,9 @@ def read_market(reader: Reader, config: VenueConfig) -> Market:
     assets: list[Address] = list(tokens)
     oracle = Oracle(oracle_address, base_currency, base_unit, fallback)
     quotes = Quotes(reader, oracle, config)
-    reserve_data = _strict(reader, config, [Call(pool, abi.GET_RESERVE_DATA, (a,)) for a in assets])
+    reserve_data = _required(reader, config, [Call(pool, abi.GET_RESERVE_DATA, (a,)) for a in assets])
     graces = (
-        _strict(reader, config, [Call(pool, abi.GET_LIQUIDATION_GRACE_PERIOD, (a,)) for a in assets])
+        _required(reader, config, [Call(pool, abi.GET_LIQUIDATION_GRACE_PERIOD, (a,)) for a in assets])
         if rules.grace_period
         else [(0,)] * len(assets)
     )
@@ -114,7 +114,7 @@ def read_totals(market: Market, reader: Reader, config: VenueConfig) -> tuple[To
         ):
             if kind != "stable" or market.rules.stable_debt:
                 wanted.append((reserve, kind, Call(token, function)))
-    answers = _strict(reader, config, [call for _, _, call in wanted])
+    answers = _required(reader, config, [call for _, _, call in wanted])
     kinds = {"supply": parts.SUPPLY, "debt": parts.DEBT, "stable": parts.STABLE}
     return tuple(
         Total(
@@ -133,40 +133,21 @@ def _entry_points(
     reader: Reader, config: VenueConfig, provider: Address
 ) -> tuple[Address, Address, Address, Address | None]:
     """Pool, price oracle, configurator, and sentinel where there is one."""
-    answers = reader.read(
-        [
-            Call(provider, abi.GET_POOL),
-            Call(provider, abi.GET_PRICE_ORACLE),
-            Call(provider, abi.GET_POOL_CONFIGURATOR),
-            Call(provider, abi.GET_PRICE_ORACLE_SENTINEL),
-        ]
+    views = (
+        abi.GET_POOL,
+        abi.GET_PRICE_ORACLE,
+        abi.GET_POOL_CONFIGURATOR,
+        abi.GET_PRICE_ORACLE_SENTINEL,
     )
-    found = []
-    for answer in answers:
-        if isinstance(answer, Unread):
-            if answer.reason is Reason.NO_CODE:
-                raise VenueError(config.where, f"no contract at {provider} on chain {reader.block.chain}")
-            if isinstance(answer, Reverted | Garbled):
-                raise VenueError(config.where, f"{provider} is not an Aave v3 addresses provider")
-            raise ReadError(config.id, answer)
-        found.append(answer[0])
-    pool, oracle, configurator, sentinel = found
+    what = "an Aave v3 addresses provider"
+    pool, oracle, configurator, sentinel = entered(reader, config, provider, views, what)
     if ZERO_ADDRESS in (pool, oracle):
         raise VenueError(config.id, "the addresses provider names no pool or no price oracle")
     return pool, oracle, configurator, None if sentinel == ZERO_ADDRESS else sentinel
 
 
-def _strict(reader: Reader, config: VenueConfig, calls: Sequence[Call]) -> list[tuple[Any, ...]]:
-    """Answers that every account depends on: one that could not be read makes the venue unreadable."""
-    answers = []
-    for call, answer in zip(calls, reader.read(calls), strict=True):
-        if isinstance(answer, Unread):
-            if answer.reason is Reason.NO_CODE or isinstance(answer, Reverted | Garbled):
-                name = call.function.signature.partition("(")[0]
-                raise VenueError(config.id, f"{call.target} does not answer {name} as an Aave v3 contract")
-            raise ReadError(config.id, answer)
-        answers.append(answer)
-    return answers
+def _required(reader: Reader, config: VenueConfig, calls: Sequence[Call]) -> list[tuple[Any, ...]]:
+    return required(reader, config, calls, "as an Aave v3 contract")
 
 
 def _supplied(
@@ -175,7 +156,7 @@ def _supplied(
     """What is supplied of the reserves with a supply cap."""
     capped = {a: data for a, data in reserve_data.items() if Configuration.decode(data[0]).supply_cap}
     tokens = [token for data in capped.values() for token in (data[8], data[10])]
-    totals = iter(_strict(reader, config, [Call(token, abi.SCALED_TOTAL_SUPPLY) for token in tokens]))
+    totals = iter(_required(reader, config, [Call(token, abi.SCALED_TOTAL_SUPPLY) for token in tokens]))
     found = {}
     for asset, data in capped.items():
         (supply_scaled,), (debt_scaled,) = next(totals), next(totals)
@@ -215,7 +196,7 @@ def read_sentinel(reader: Reader, config: VenueConfig, address: Address) -> Sent
 
     Where both do, the earlier: then a liquidation counts as possible no later than it is.
     """
-    (oracle,), (grace_s,), (allowed,) = _strict(
+    (oracle,), (grace_s,), (allowed,) = _required(
         reader,
         config,
         [
@@ -224,7 +205,9 @@ def read_sentinel(reader: Reader, config: VenueConfig, address: Address) -> Sent
             Call(address, abi.IS_LIQUIDATION_ALLOWED),
         ],
     )
-    ((_, answer, started_at, updated_at, _),) = _strict(reader, config, [Call(oracle, abi.LATEST_ROUND_DATA)])
+    ((_, answer, started_at, updated_at, _),) = _required(
+        reader, config, [Call(oracle, abi.LATEST_ROUND_DATA)]
+    )
     now, up = reader.block.timestamp, answer == 0
     explaining = [since for since in (started_at, updated_at) if (up and now - since > grace_s) == allowed]
     return Sentinel(address, now, allowed, up, min(explaining, default=None), grace_s)

@@ -18,6 +18,7 @@ from protocols.maker.listing import Listing, read_listing, word_of
 from protocols.maker.pips import Pips
 from protocols.maker.state import Clip, Gem, Ilk, System
 from protocols.maker.venue import Market
+from protocols.opening import required
 
 CHAINLOG = "chainlog"
 PARTS = ("vat", "spotter", "jug", "dog", "cdp_manager")
@@ -127,17 +128,8 @@ def read_market(reader: Reader, config: VenueConfig, entry: Entry) -> Market:
 
 
 def strict(reader: Reader, config: VenueConfig, calls: Sequence[Call]) -> list[tuple[Any, ...]]:
-    """Answers that every account depends on: one that could not be read makes the venue unreadable."""
-    answers = []
-    for call, answer in zip(calls, reader.read(calls), strict=True):
-        if isinstance(answer, Unread):
-            if answer.reason is Reason.NO_CODE or isinstance(answer, Reverted | Garbled):
-                raise VenueError(
-                    config.where, f"{call.target} does not answer {call.function.name} as Maker's do"
-                )
-            raise ReadError(config.id, answer)
-        answers.append(answer)
-    return answers
+    """Answers that every account depends on; see `required`."""
+    return required(reader, config, calls, "as Maker's do")
 
 
 def _rows(reader: Reader, config: VenueConfig, rows: Sequence[Sequence[Call]]) -> list[list[tuple[Any, ...]]]:

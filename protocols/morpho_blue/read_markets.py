@@ -14,7 +14,7 @@ from chain.answers import Garbled, Reverted
 from chain.erc20 import TokenCache
 from chain.reader import Call, Reader
 from margin.basics import ZERO_ADDRESS, Address, Reason, Unread
-from margin.errors import ReadError, VenueError
+from margin.errors import VenueError
 from margin.prices import Feed, FeedKey, Prices
 from protocols.base import VenueConfig
 from protocols.book import Total
@@ -24,6 +24,7 @@ from protocols.morpho_blue.find_markets import MORPHO, market_ids
 from protocols.morpho_blue.interest import adaptive_curve_wad, utilization_error_wad
 from protocols.morpho_blue.state import Coin, Market, MarketState
 from protocols.morpho_blue.venue import Markets
+from protocols.opening import entered, required
 
 NO_COIN = Coin(ZERO_ADDRESS, "none", 0)
 TOO_LARGE = 2**110
@@ -45,7 +46,9 @@ def read_venue(reader: Reader, config: VenueConfig) -> Markets:
     ids = market_ids(reader, config)
     keys = [bytes.fromhex(id_[2:]) for id_ in ids]
     functions = (abi.ID_TO_MARKET_PARAMS, abi.MARKET)
-    answers = _strict(reader, config, [Call(morpho, f, (key,)) for f in functions for key in keys])
+    answers = required(
+        reader, config, [Call(morpho, f, (key,)) for f in functions for key in keys], "as Morpho"
+    )
     params, totals = answers[: len(ids)], answers[len(ids) :]
     for id_, terms in zip(ids, params, strict=True):
         if keccak(encode(["address", "address", "address", "address", "uint256"], terms)).hex() != id_[2:]:
@@ -128,7 +131,7 @@ def with_prices(venue: V, reader: Reader, config: VenueConfig) -> V:
 def read_totals(venue: Markets, reader: Reader, config: VenueConfig) -> tuple[Total, ...]:
     """What Morpho says exists in each market: supply and borrow shares. Of collateral it keeps no total."""
     keys = [bytes.fromhex(id_[2:]) for id_ in venue.markets]
-    answers = _strict(reader, config, [Call(venue.morpho, abi.MARKET, (key,)) for key in keys])
+    answers = required(reader, config, [Call(venue.morpho, abi.MARKET, (key,)) for key in keys], "as Morpho")
     found = []
     for key, market, said in zip(keys, venue.markets.values(), answers, strict=True):
         shares = _totals(said)
@@ -152,29 +155,9 @@ def _no_answer(market: Market, answer: Unread) -> Unread:
 
 def _entry(reader: Reader, config: VenueConfig, morpho: Address) -> tuple[Address, Address]:
     """The owner and the fee recipient."""
-    found = []
-    functions = (abi.OWNER, abi.FEE_RECIPIENT, abi.DOMAIN_SEPARATOR)
-    for answer in reader.read([Call(morpho, function) for function in functions]):
-        if isinstance(answer, Unread):
-            if answer.reason is Reason.NO_CODE:
-                raise VenueError(config.where, f"no contract at {morpho} on chain {reader.block.chain}")
-            if isinstance(answer, Reverted | Garbled):
-                raise VenueError(config.where, f"{morpho} is not a Morpho Blue")
-            raise ReadError(config.id, answer)
-        found.append(answer[0])
-    return found[0], found[1]
-
-
-def _strict(reader: Reader, config: VenueConfig, calls: Sequence[Call]) -> list[tuple[Any, ...]]:
-    """Answers that every account depends on: one that could not be read makes the venue unreadable."""
-    answers = []
-    for call, answer in zip(calls, reader.read(calls), strict=True):
-        if isinstance(answer, Unread):
-            if answer.reason is Reason.NO_CODE or isinstance(answer, Reverted | Garbled):
-                raise VenueError(config.id, f"{call.target} does not answer {call.function.name} as Morpho")
-            raise ReadError(config.id, answer)
-        answers.append(answer)
-    return answers
+    views = (abi.OWNER, abi.FEE_RECIPIENT, abi.DOMAIN_SEPARATOR)
+    owner, recipient, _ = entered(reader, config, morpho, views, "a Morpho Blue")
+    return owner, recipient
 
 
 def _coins(reader: Reader, params: Sequence[tuple[Any, ...]]) -> Mapping[Address, Coin | Unread]:
