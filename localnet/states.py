@@ -62,7 +62,7 @@ def saved(name: str, artifacts: Path | None = None) -> Path:
 
     It holds `market.json`, and the chain in `state.json`, or for a crowd in `state.json.gz`.
     """
-    found = re.fullmatch(r"aave-v([0-9.]+)(-empty|-crowd([1-9][0-9]{0,6}))?", name)
+    found = re.fullmatch(r"aave-v([0-9.]+(?:-spark)?)(-empty|-crowd([1-9][0-9]{0,6}))?", name)
     if found is None:
         raise LocalnetError(f"no state is called {name}")
     version, empty, accounts = found[1], found[2] is not None, int(found[3] or 0)

@@ -123,7 +123,7 @@ def attach(evm: Evm, version: Version, source: ArtifactSource, addresses: Mappin
         evm.learn_errors(source.get("Errors").abi)
     provider = contract(addresses["addresses_provider"], "PoolAddressesProvider", "PoolAddressesProvider")
     pool = contract(provider.call("getPool"), "Pool" + version.suffix, "Pool")
-    if pool.call("POOL_REVISION") != version.revision:
+    if pool.call("POOL_REVISION") != version.said_revision:
         raise LocalnetError(f"these contracts are not Aave v{version.name}: another POOL_REVISION")
     configurator = contract(
         provider.call("getPoolConfigurator"), "PoolConfigurator" + version.suffix, "PoolConfigurator"

@@ -23,11 +23,18 @@ class Version:
 
     name: str
     revision: int
-    """POOL_REVISION of the deployed Pool."""
+    """POOL_REVISION of Aave's own Pool of this version."""
     suffix: str
     """Since v3.1 the deployable contracts are called `…Instance`."""
     package: packages.Package | None
     """Where it comes compiled; None: the caller names a directory with a build of its sources."""
+    fork_revision: int | None = None
+    """What a fork's Pool says instead, which counts for itself."""
+
+    @property
+    def said_revision(self) -> int:
+        """What the Pool answers to POOL_REVISION."""
+        return self.revision if self.fork_revision is None else self.fork_revision
 
     @property
     def stable_rate(self) -> bool:
@@ -73,6 +80,7 @@ VERSIONS: Mapping[str, Version] = MappingProxyType(
         version.name: version
         for version in (
             Version("3.0.2", 1, "", packages.AAVE_V3_0_2),
+            Version("3.0.2-spark", 1, "", None, fork_revision=4),
             Version("3.1", 4, "Instance", None),
             Version("3.2", 5, "Instance", packages.AAVE_V3_2),
             Version("3.3", 7, "Instance", None),

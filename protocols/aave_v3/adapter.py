@@ -233,6 +233,11 @@ class AaveV3:
             "built from aave-dao/aave-v3-origin",
             "2026-11-23",
         ),
+        Verified(
+            "genuine contracts",
+            "SparkLend v1.0.0 8120e495 (v3.0), built from marsfoundation/sparklend-v1-core",
+            "2026-11-24",
+        ),
     )
 
     def open(self, reader: Reader, config: VenueConfig) -> AaveVenue:

@@ -13,7 +13,7 @@ from margin.errors import VenueError
 from protocols.aave_common.quotes import GET_FALLBACK_ORACLE, Oracle, Quote, Quotes
 from protocols.aave_v3 import abi, parts
 from protocols.aave_v3.mode_quotes import M, with_mode_prices
-from protocols.aave_v3.rules import RULES_BY_REVISION
+from protocols.aave_v3.rules import RULES_BY_REVISION, WITHOUT_GRACE_PERIODS, Rules
 from protocols.aave_v3.state import Configuration, Reserve, Sentinel, Supplied
 from protocols.aave_v3.venue import Market
 from protocols.base import VenueConfig
@@ -46,9 +46,7 @@ def read_market(reader: Reader, config: VenueConfig) -> Market:
     (revision,), (own_provider,), (tokens,), (base_currency,), (base_unit,), (fallback,) = head
     if own_provider != provider:
         raise VenueError(config.id, f"the pool {pool} belongs to another addresses provider")
-    rules = RULES_BY_REVISION.get(revision)
-    if rules is None:
-        raise VenueError(config.id, f"pool revision {revision} is not a version of Aave v3 known here")
+    rules = _rules(reader, config, pool, revision)
     assets: list[Address] = list(tokens)
     oracle = Oracle(oracle_address, base_currency, base_unit, fallback)
     quotes = Quotes(reader, oracle, config)
@@ -144,6 +142,21 @@ def _entry_points(
     if ZERO_ADDRESS in (pool, oracle):
         raise VenueError(config.id, "the addresses provider names no pool or no price oracle")
     return pool, oracle, configurator, None if sentinel == ZERO_ADDRESS else sentinel
+
+
+def _rules(reader: Reader, config: VenueConfig, pool: Address, revision: int) -> Rules:
+    """The version that a pool's revision stands for, and where forks count otherwise, what it can do."""
+    rules = RULES_BY_REVISION.get(revision)
+    if rules is None:
+        raise VenueError(config.id, f"pool revision {revision} is not a version of Aave v3 known here")
+    if revision not in WITHOUT_GRACE_PERIODS:
+        return rules
+    answer = reader.read_one(pool, abi.GET_LIQUIDATION_GRACE_PERIOD, ZERO_ADDRESS)
+    if isinstance(answer, Reverted):
+        return WITHOUT_GRACE_PERIODS[revision]
+    if isinstance(answer, Unread):
+        raise ReadError(config.id, answer)
+    return rules
 
 
 def _required(reader: Reader, config: VenueConfig, calls: Sequence[Call]) -> list[tuple[Any, ...]]:

@@ -1,10 +1,13 @@
 """What differs between the deployed versions of Aave v3, as a table.
 
 A pool says its own revision (`POOL_REVISION`); everything that moves a verdict or a liquidation
-and changed between versions is one field here. Read from the sources of the versions themselves:
-aave/aave-v3-core 1.19.3 (v3.0.2) and aave-dao/aave-v3-origin tags v3.1.0 … v3.6.0 and fd1fbd91
-(v3.7), files GenericLogic.sol, LiquidationLogic.sol, ValidationLogic.sol, MathUtils.sol,
-TokenMath.sol and WadRayMath.sol under protocol/libraries.
+and changed between versions is one field here. A fork may count its revisions for itself.
+
+Read from the sources of the versions themselves: aave/aave-v3-core 1.19.3 (v3.0.2), and
+aave-dao/aave-v3-origin tags v3.1.0 … v3.6.0 and fd1fbd91 (v3.7), files GenericLogic.sol,
+LiquidationLogic.sol, ValidationLogic.sol, MathUtils.sol, TokenMath.sol and WadRayMath.sol under
+protocol/libraries; and of marsfoundation/sparklend-v1-core v1.0.0 (8120e495), whose libraries are
+those of v3.0.2 but for a refusal in FlashLoanLogic.sol.
 """
 
 from __future__ import annotations
@@ -127,3 +130,6 @@ _V37 = replace(
 
 ALL_RULES = (_V30, _V31, _V32, _V33, _V34, _V35, _V36, _V37)
 RULES_BY_REVISION = {revision: rules for rules in ALL_RULES for revision in rules.revisions}
+WITHOUT_GRACE_PERIODS = {4: _V30}
+"""What a pool of such a revision is if it has no grace periods, which Aave's own would have: SparkLend's
+on Ethereum is a v3.0.2, says 4 as the fourth of its deployments, and Aave's v3.1 says 4 too."""

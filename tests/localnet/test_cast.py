@@ -21,7 +21,7 @@ def healthy(market: Market) -> str:
 
 
 def test_revision(market: Market) -> None:
-    assert market.pool.call("POOL_REVISION") == market.core.version.revision
+    assert market.pool.call("POOL_REVISION") == market.core.version.said_revision
 
 
 def test_comfortable_and_edge(market: Market) -> None:

@@ -188,9 +188,9 @@ def test_an_e_modes_own_price_source(empty: Genuine) -> None:
 
 def test_a_pools_new_revision(empty: Genuine) -> None:
     before = ground_of_whale(empty)
-    assert before["pool revision"] == empty.market.core.version.revision
+    assert before["pool revision"] == empty.market.core.version.said_revision
     assert ground_moved(before, {**before, "pool revision": 99}) == [
-        f"pool revision {empty.market.core.version.revision} → 99"
+        f"pool revision {empty.market.core.version.said_revision} → 99"
     ]
 
 

@@ -11,11 +11,11 @@ from chain.block import pin
 from chain.reader import Reader
 from localnet.aave_v3.standard import raw_of, wallet
 from localnet.solc import own
-from margin.basics import ZERO_ADDRESS, Reason
-from margin.errors import VenueError
+from margin.basics import ZERO_ADDRESS, Reason, Unread
+from margin.errors import ReadError, VenueError
 from margin.frontier import feed_edge
 from protocols.aave_v3 import ADAPTER
-from protocols.aave_v3.rules import RULES_BY_REVISION
+from protocols.aave_v3.rules import RULES_BY_REVISION, WITHOUT_GRACE_PERIODS
 from protocols.aave_v3.state import AaveAccount
 from protocols.base import Failed
 from tests.conformance.subject import read
@@ -141,9 +141,24 @@ def test_an_address_that_is_no_addresses_provider_is_refused(empty: Genuine) -> 
 
 
 def test_a_pool_of_a_revision_not_known_is_refused(empty: Genuine, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delitem(RULES_BY_REVISION, empty.market.core.version.revision)
+    monkeypatch.delitem(RULES_BY_REVISION, empty.market.core.version.said_revision)
     with pytest.raises(VenueError, match=r"pool revision .* is not a version of Aave v3 known here"):
         empty.open(Reader(empty.rpc, pin(empty.rpc)))
+
+
+def test_a_fork_that_counts_for_itself_is_known_by_what_its_pool_can_do(
+    empty: Genuine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """SparkLend's v3.0.2 says 4 on Ethereum, as Aave's v3.1 does."""
+    reader, said = Reader(empty.rpc, pin(empty.rpc)), empty.market.core.version.said_revision
+    own, fork, aave = empty.open(reader).rules, WITHOUT_GRACE_PERIODS[4], RULES_BY_REVISION[4]
+    assert (fork.name, aave.name) == ("v3.0", "v3.1")
+    monkeypatch.setitem(RULES_BY_REVISION, said, replace(own, name="another") if own.grace_period else aave)
+    monkeypatch.setitem(WITHOUT_GRACE_PERIODS, said, fork)
+    assert empty.open(reader).rules.name == ("another" if own.grace_period else "v3.0")
+    monkeypatch.setattr(Reader, "read_one", lambda *_: Unread(Reason.TIMEOUT, "no answer"))
+    with pytest.raises(ReadError, match="no answer"):
+        empty.open(reader)
 
 
 def test_hostile_token_names_are_tamed(empty: Genuine) -> None:
