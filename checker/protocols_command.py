@@ -25,7 +25,7 @@ def listing(*, as_json: bool) -> str:
                 {"kind": each.kind, "versions": each.versions, "on": each.on} for each in adapter.verified
             ],
             "address_book": [
-                f"{book.chain}/{venue.protocol}/{venue.name}"
+                venue.id_on(book.chain)
                 for book in books().values()
                 for venue in book.venues
                 if venue.protocol == adapter.protocol

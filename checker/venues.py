@@ -51,7 +51,7 @@ def places(chain: Chain, chain_id: int | None, config: Config) -> tuple[Place, .
     own_ids = [_id(chain, entry) for entry in chain.venues]
     found = []
     for known in _of_book(chain, chain_id):
-        id_ = f"{chain.name}/{known.protocol}/{known.name}"
+        id_ = known.id_on(chain.name)
         if id_ not in own_ids:
             venue = VenueConfig(id_, known.addresses, known.where, factors, known.start_block)
             found.append(Place(adapters()[known.protocol], venue, is_users=False))
@@ -78,7 +78,7 @@ def refuse_namesakes(chain: Chain, chain_id: int) -> None:
 
     Only for a chain whose id was proven: which book applies is not known before.
     """
-    taken = [f"{chain.name}/{known.protocol}/{known.name}" for known in _of_book(chain, chain_id)]
+    taken = [known.id_on(chain.name) for known in _of_book(chain, chain_id)]
     for entry in chain.venues:
         if _id(chain, entry) in taken:
             raise _namesake(chain, entry)

@@ -34,12 +34,20 @@ class Deployment:
 
     protocol: str
     name: str
+    """Empty where the protocol has one venue a chain."""
     addresses: Mapping[str, Address]
     source: str
     """Where the addresses were taken from, and which version of it."""
     start_block: int | None
+    """No later than the first event that tells of an account; searched for where it is not known."""
+    start_source: str | None
+    """Where that block was taken from."""
     where: str
     """File and key, for messages."""
+
+    def id_on(self, chain: str) -> str:
+        """The venue's id on a chain that the user calls so: `ethereum/aave-v3/core`, `base/morpho-blue`."""
+        return "/".join(part for part in (chain, self.protocol, self.name) if part)
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,10 +108,11 @@ def parse(name: str, text: str) -> ChainBook:
 def _deployment(entry: Mapping[str, Any], where: str) -> Deployment:
     return Deployment(
         protocol=entry["protocol"],
-        name=entry["name"],
+        name=entry.get("name", ""),
         addresses={key: to_address(value) for key, value in entry["addresses"].items()},
         source=entry["source"],
         start_block=entry.get("start_block"),
+        start_source=entry.get("start_source"),
         where=where,
     )
 

@@ -2,27 +2,75 @@
 
 from __future__ import annotations
 
+import re
+import tomllib
+from importlib import resources
+
 import pytest
 
+from chain.abi import to_address
 from margin.errors import ConfigError
 from protocols import deployments
 from protocols.deployments import ChainBook, books
-from protocols.registry import adapters
+from protocols.registry import adapters, optional_keys, wanted_keys
 
 BOOKS = list(books().values())
+
+
+SOURCE = r"(npm (@\S+/)?\S+ \d+\.\d+\.\d+|github \S+/\S+ [0-9a-f]{8})"
+"""A package with its version, or a repository with its commit; then what in it."""
+FILES = {file.name: file for file in resources.files(deployments).iterdir() if file.name.endswith(".toml")}
 
 
 @pytest.mark.parametrize("book", BOOKS, ids=lambda book: book.chain)
 def test_every_file_can_be_used(book: ChainBook) -> None:
     assert len({token.address for token in book.tokens}) == len(book.tokens)
-    assert len({(venue.protocol, venue.name) for venue in book.venues}) == len(book.venues)
+    assert len({venue.id_on(book.chain) for venue in book.venues}) == len(book.venues)
+    assert len({(venue.protocol, *venue.addresses.items()) for venue in book.venues}) == len(book.venues)
     assert book.venues
     for venue in book.venues:
-        assert set(venue.addresses) == set(adapters()[venue.protocol].address_keys)
-        assert venue.source.startswith("npm @aave-dao/aave-address-book ")
+        adapter = adapters()[venue.protocol]
+        given, wanted = set(venue.addresses), set(wanted_keys(adapter, venue.addresses))
+        assert wanted <= given <= wanted | set(optional_keys(adapter))
     for token in book.tokens:
         assert token.symbol.isprintable()
         assert token.factor.isprintable()
+
+
+@pytest.mark.parametrize("book", BOOKS, ids=lambda book: book.chain)
+def test_every_venue_says_where_its_addresses_and_its_first_block_are_from(book: ChainBook) -> None:
+    for venue in book.venues:
+        assert re.fullmatch(rf"{SOURCE}, [^;]+(; the same in {SOURCE}, [^;]+)?", venue.source)
+        assert (venue.start_block is None) == (venue.start_source is None)
+        if venue.start_source is not None and venue.start_block is not None:
+            assert re.fullmatch(rf"{SOURCE}, [^;]+(; the same in {SOURCE}, [^;]+)?", venue.start_source)
+            assert venue.start_block > 0
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_addresses_stand_with_their_checksum_and_keys_are_known(name: str) -> None:
+    text = FILES[name].read_text(encoding="utf-8")
+    for address in re.findall(r"0x[0-9a-fA-F]+", text):
+        assert address == to_address(address.lower())
+    document = tomllib.loads(text)
+    assert name == f"{document['chain']}.toml"
+    assert set(document) <= {"chain", "chain_id", "aliases", "tokens", "venues"}
+    for entry in document.get("tokens", []):
+        assert set(entry) == {"address", "symbol", "factor"}
+    for entry in document["venues"]:
+        optional = {"name", "start_block", "start_source"}
+        assert {"protocol", "addresses", "source"} == set(entry) - optional
+
+
+def test_what_is_known() -> None:
+    known = {venue.id_on(book.chain): venue for book in BOOKS for venue in book.venues}
+    assert {"ethereum/aave-v3/core", "ethereum/aave-v2/core"} <= set(known)
+    assert {"ethereum/aave-v3/spark", "gnosis/aave-v3/spark"} <= set(known)
+    maker = known["ethereum/maker"]
+    assert (
+        maker.start_block is not None
+    )  # its events are the Vat's, which is older than the list of addresses
+    assert not any(venue.protocol == "compound-v2" for venue in known.values())  # see the README
 
 
 def test_chains_are_named_once() -> None:
@@ -50,7 +98,7 @@ def test_obvious_factors(factor: str, symbols: list[str]) -> None:
         ("x", "not valid TOML"),
         ('chain = "a"', "no key 'chain_id'"),
         ('tokens = [{ address = "0x12", symbol = "A", factor = "A" }]', "tokens[0]: not an address"),
-        ('[[venues]]\nprotocol = "p"', "venues[0]: no key 'name'"),
+        ('[[venues]]\nprotocol = "p"', "venues[0]: no key 'addresses'"),
     ],
 )
 def test_a_file_that_cannot_be_used_names_its_place(text: str, says: str) -> None:

@@ -162,6 +162,7 @@ def known_chain(world: World, monkeypatch: pytest.MonkeyPatch) -> str:
                 {"pool_addresses_provider": market.core.addresses()["addresses_provider"]},  # type: ignore[dict-item]
                 "test",
                 None,
+                None,
                 "testnet.toml: venues[0]",
             ),
         ),

@@ -80,7 +80,7 @@ def test_a_wrong_chain_id_is_told_before_a_name_is_taken(
     run: Run, path: Path, world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     addresses = {"pool_addresses_provider": provider(world, NEWER)}
-    core = Deployment("aave-v3", "core", addresses, "test", None, "testnet.toml: venues[0]")
+    core = Deployment("aave-v3", "core", addresses, "test", None, None, "testnet.toml: venues[0]")
     for chain_id in (1, 31337):
         book = ChainBook("testnet", chain_id, (), (), (core,))
         monkeypatch.setattr("checker.venues.books", lambda book=book: {book.chain_id: book})
