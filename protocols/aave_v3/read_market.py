@@ -6,10 +6,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
+from chain.answers import Reverted
 from chain.erc20 import TokenCache
 from chain.reader import Call, Reader
 from margin.basics import ZERO_ADDRESS, Address, Unread
-from margin.errors import VenueError
+from margin.errors import ReadError, VenueError
 from protocols.aave_common.quotes import GET_FALLBACK_ORACLE, Oracle, Quote, Quotes
 from protocols.aave_v3 import abi, parts
 from protocols.aave_v3.mode_quotes import M, with_mode_prices
