@@ -63,8 +63,8 @@ class Chain:
     chain_id: int | None
     address_book: bool
     max_head_age_s: int | Literal["auto"] | None
-    references: Mapping[str, Address]
-    """By factor a feed of the user's that gives it in US dollars."""
+    references: Mapping[Address, Address]
+    """By token a feed of the user's that gives it in US dollars."""
     venues: tuple[VenueEntry, ...]
     where: str
 

@@ -46,8 +46,8 @@ class ChainTable(Table):
     address_book: bool = True
     max_head_age: Annotated[Seconds | None, BeforeValidator(_off)] = None
     """Seconds; without it the chain's own default. `false`: any age is accepted."""
-    references: dict[Words, AddressField] = {}
-    """By factor the feed that gives it in US dollars, where a venue counts in it."""
+    references: dict[AddressField, AddressField] = {}
+    """By token the feed that gives it in US dollars, where a venue counts in it."""
 
     @property
     def any_head_age(self) -> bool:

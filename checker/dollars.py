@@ -12,14 +12,14 @@ from dataclasses import dataclass, field
 from chain.oracles import read_feeds
 from chain.reader import Reader
 from margin.basics import Address, Reason, Unread
-from protocols.base import USD, Numeraire
+from protocols.base import Numeraire
 
 
 @dataclass(frozen=True, slots=True)
 class Reference:
-    """A reference feed's answer: US dollars for one of what stands behind a factor."""
+    """A reference feed's answer: US dollars for one token that venues count in."""
 
-    factor: str
+    token: Address
     feed: Address
     answer_raw: int
     decimals: int
@@ -34,54 +34,56 @@ class Reference:
 
 @dataclass(frozen=True, slots=True)
 class Dollars:
-    """The reference feeds of a chain at one block, by factor."""
+    """The reference feeds of a chain at one block, by token."""
 
-    references: Mapping[str, Reference | Unread] = field(default_factory=dict)
+    references: Mapping[Address, Reference | Unread] = field(default_factory=dict)
 
     def per_unit(self, numeraire: Numeraire | None) -> float | None:
         """US dollars per unit of `value_raw`; `None` where nobody says."""
         if numeraire is None:
             return None
-        if numeraire.factor == USD:
+        if numeraire.token is None:
             return 1 / numeraire.unit
-        found = self.references.get(numeraire.factor)
+        found = self.references.get(numeraire.token)
         return found.usd / numeraire.unit if isinstance(found, Reference) else None
 
     def basis(self, numeraire: Numeraire | None) -> Reference | None:
         """The reference feed that `per_unit` stands on; `None` where it stands on none."""
-        found = None if numeraire is None else self.references.get(numeraire.factor)
+        if numeraire is None or numeraire.token is None:
+            return None
+        found = self.references.get(numeraire.token)
         return found if isinstance(found, Reference) else None
 
     def why_not(self, numeraire: Numeraire | None) -> str | None:
         """Why there is no value in dollars, in words; `None` where there is one."""
         if numeraire is None:
             return "nobody says what the venue counts in"
-        if self.per_unit(numeraire) is not None:
+        if numeraire.token is None or self.per_unit(numeraire) is not None:
             return None
-        found = self.references.get(numeraire.factor)
-        return f"it counts in {numeraire.factor}: {'no reference feed' if found is None else found}"
+        found = self.references.get(numeraire.token, "no reference feed")
+        return f"it counts in {numeraire.factor}: {found}"
 
 
 NO_DOLLARS = Dollars()
 
 
 def read_dollars(
-    reader: Reader, feeds: Mapping[str, Address], numeraires: Iterable[Numeraire | None]
+    reader: Reader, feeds: Mapping[Address, Address], numeraires: Iterable[Numeraire | None]
 ) -> Dollars:
-    """The answers of those reference feeds (by factor) that these numeraires need, in one read, or none."""
-    counted_in = {one.factor for one in numeraires if one is not None}
-    wanted = [(factor, feed) for factor, feed in feeds.items() if factor in counted_in]
+    """The answers of those reference feeds (by token) that these numeraires need, in one read, or none."""
+    counted_in = {one.token for one in numeraires if one is not None}
+    wanted = [(token, feed) for token, feed in feeds.items() if token in counted_in]
     if not wanted:
         return NO_DOLLARS
     answers = read_feeds(reader, [feed for _, feed in wanted])
-    found: dict[str, Reference | Unread] = {}
-    for (factor, feed), answer in zip(wanted, answers, strict=True):
+    found: dict[Address, Reference | Unread] = {}
+    for (token, feed), answer in zip(wanted, answers, strict=True):
         if isinstance(answer, Unread):
-            found[factor] = answer
+            found[token] = answer
         elif answer.answer_raw <= 0 or answer.decimals is None or answer.decimals > _MOST_DECIMALS:
-            found[factor] = Unread(Reason.ORACLE, f"reference feed {feed} gives no price")
+            found[token] = Unread(Reason.ORACLE, f"reference feed {feed} gives no price")
         else:
-            found[factor] = Reference(factor, feed, answer.answer_raw, answer.decimals, answer.updated_at)
+            found[token] = Reference(token, feed, answer.answer_raw, answer.decimals, answer.updated_at)
     return Dollars(found)
 
 

@@ -107,7 +107,7 @@ def _account(account: AccountView) -> Json:
 def _reference(account: AccountView, reference: Reference) -> Json:
     age = None if reference.updated_at is None else account.timestamp - reference.updated_at
     return {
-        "factor": reference.factor,
+        "token": reference.token,
         "feed": reference.feed,
         "price_raw": str(reference.answer_raw),
         "decimals": reference.decimals,

@@ -17,7 +17,6 @@ from checker.overview import STYLE, overview
 from checker.wallet_view import Report, WalletView
 from margin.basics import BlockRef
 from margin.units import WAD
-from protocols.base import USD
 
 OVERVIEW_FROM = 3
 """With more wallets than this, one line each at the end."""
@@ -146,7 +145,7 @@ def _in_dollars(account: AccountView, reference: Reference) -> str:
     age = "of unknown age"
     if reference.updated_at is not None:
         age = f"{words.span(account.timestamp - reference.updated_at)} old"
-    name = _factor_name(account, reference.factor)
+    name = _factor_name(account, reference.token if account.numeraire is None else account.numeraire.factor)
     return f"values: {name} at ${price}, {age}, by feed {words.short(reference.feed)}"
 
 
@@ -160,7 +159,7 @@ def _edges(account: AccountView, liquidation: Liquidation) -> Iterator[Renderabl
     label = "dies if"
     for move_wad, feed in _moves(liquidation):
         sign = "≤" if feed.direction == "down" else "≥"
-        mark = "$" if account.numeraire is not None and account.numeraire.factor == USD else ""
+        mark = "$" if account.numeraire is not None and account.numeraire.token is None else ""
         edge_raw = feed.liquidation_price_raw or 0
         price = f"{words.plain(feed.asset, 40)} {sign} {mark}{words.price(edge_raw, feed.decimals)}"
         grid.add_row(

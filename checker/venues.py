@@ -34,10 +34,10 @@ def book_of(chain: Chain, chain_id: int | None) -> ChainBook | None:
     return books().get(chain_id)
 
 
-def references(chain: Chain, chain_id: int | None) -> dict[str, Address]:
-    """By factor the feed that gives it in US dollars: the address book's, then the user's over them."""
+def references(chain: Chain, chain_id: int | None) -> dict[Address, Address]:
+    """By token the feed that gives it in US dollars: the address book's, then the user's over them."""
     book = book_of(chain, chain_id)
-    known = {} if book is None else {one.factor: one.feed for one in book.references}
+    known = {} if book is None else {one.token: one.feed for one in book.references}
     return {**known, **chain.references}
 
 

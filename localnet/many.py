@@ -77,18 +77,22 @@ class Many:
             self.morpho_blue.tokens["WETH"],
         ]
 
-    def references(self) -> dict[str, Address]:
+    def references(self) -> dict[Address, Address]:
         """Feeds in dollars of what some venues count in: ether, DAI, and the loan token of a market."""
         market = self.aave_v3["3.2"]
         counted_in = {
-            "ETH": "WETH",
+            self.aave_v2.reserves["WETH"].token: "WETH",
             self.maker.addresses["MCD_DAI"]: "DAI",
             self.morpho_blue.tokens["USDC"]: "USDC",
         }
-        return {factor: Address(market.feed(symbol).address) for factor, symbol in counted_in.items()}
+        return {token: Address(market.feed(symbol).address) for token, symbol in counted_in.items()}
 
     def write_config(
-        self, path: Path, url: str, wallets: Mapping[str, str], references: Mapping[str, str] | None = None
+        self,
+        path: Path,
+        url: str,
+        wallets: Mapping[str, str],
+        references: Mapping[Address, Address] | None = None,
     ) -> None:
         """A configuration file for the chain at an endpoint, with wallets by their labels."""
         lines = ["[chains.local]", f'rpc = ["{url}"]', "chain_id = 31337", ""]

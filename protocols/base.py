@@ -62,18 +62,16 @@ class VenueConfig:
         return self.factors.get(token, token)
 
 
-USD = "USD"
-"""The US dollar itself, as what a venue counts in."""
-
-
 @dataclass(frozen=True, slots=True)
 class Numeraire:
-    """What a venue counts the values of an account in."""
+    """What a venue counts the values of an account in: a token, or the US dollar itself."""
 
-    factor: str
-    """`USD`, or the factor of the token it is."""
+    token: Address | None
+    """`None`: the US dollar."""
     unit: int
     """As much of `value_raw` is one of it."""
+    factor: str = "USD"
+    """The factor behind the token. It is not always worth as much: staked ether is no ether."""
 
 
 @dataclass(frozen=True, slots=True)

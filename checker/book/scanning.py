@@ -90,7 +90,7 @@ def _settled(
     keeper: BookKeeper,
     block: BlockRef,
     config: Config,
-    feeds: Mapping[str, Address],
+    feeds: Mapping[Address, Address],
     say: Say,
     *,
     audit: bool,
@@ -145,7 +145,7 @@ class _Rows:
 
 
 def _scanned(
-    keeper: BookKeeper, bands: Bands, feeds: Mapping[str, Address], say: Say, *, audit: bool
+    keeper: BookKeeper, bands: Bands, feeds: Mapping[Address, Address], say: Say, *, audit: bool
 ) -> Scan:
     venue, table = keeper.venue, keeper.table
     rows = _judged(keeper, say)

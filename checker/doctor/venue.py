@@ -109,9 +109,9 @@ def _examine(place: Place, reader: Reader) -> VenueHealth:
 def _references(chain: Chain, reader: Reader) -> Iterator[Problem]:
     """Reference feeds that give no price, or an old one."""
     feeds = references(chain, reader.block.chain_id)
-    dollars = read_dollars(reader, feeds, [Numeraire(factor, 1) for factor in feeds])
-    for factor, found in dollars.references.items():
-        subject = f"reference feed of {words.plain(factor, 44)}"
+    dollars = read_dollars(reader, feeds, [Numeraire(token, 1) for token in feeds])
+    for token, found in dollars.references.items():
+        subject = f"reference feed of {token}"
         if isinstance(found, Unread):
             yield Problem.of(found, subject)
         elif found.updated_at is not None and is_stale(reader.block.timestamp - found.updated_at):

@@ -17,7 +17,7 @@ from chain.oracles import FeedAnswer, read_feeds
 from chain.reader import Call, Reader
 from margin.basics import ZERO_ADDRESS, Address, Reason, Unread
 from margin.prices import Feed, FeedKey, Prices
-from protocols.base import USD, Numeraire, VenueConfig
+from protocols.base import Numeraire, VenueConfig
 
 GET_FALLBACK_ORACLE = Function("getFallbackOracle()", "address")
 GET_SOURCE_OF_ASSET = Function("getSourceOfAsset(address)", "address")
@@ -48,7 +48,9 @@ class Oracle:
     def numeraire(self, config: VenueConfig) -> Numeraire:
         """What its prices are in."""
         base = self.base_currency
-        return Numeraire(USD if base == ZERO_ADDRESS else config.factor(base), self.base_unit)
+        if base == ZERO_ADDRESS:
+            return Numeraire(None, self.base_unit)
+        return Numeraire(base, self.base_unit, config.factor(base))
 
 
 class Quotes:

@@ -13,7 +13,7 @@ from margin.mending import Change, Refused
 from margin.prices import Prices
 from margin.screen import Floats, Screen
 from margin.verdict import Verdict
-from protocols.base import USD, Audit, Book, Failed, Numeraire, VenueConfig, Verified
+from protocols.base import Audit, Book, Failed, Numeraire, VenueConfig, Verified
 from protocols.book import Cells, CellsRead, Index, Liquidated, Total, Touched
 from protocols.compound_v2 import cells as cells_
 from protocols.compound_v2 import changes as changes_
@@ -45,7 +45,7 @@ class CompoundVenue(Pool):
     @property
     def numeraire(self) -> Numeraire:
         """The oracle's prices are US dollars, so that values have 18 decimals."""
-        return Numeraire(USD, 10**USD_DECIMALS)
+        return Numeraire(None, 10**USD_DECIMALS)
 
     def numeraire_of(self, account: CompoundAccount) -> Numeraire | None:  # noqa: ARG002 - all have the same
         """The venue's."""

@@ -52,9 +52,9 @@ class Deployment:
 
 @dataclass(frozen=True, slots=True)
 class Reference:
-    """A feed that gives a factor in US dollars."""
+    """A feed that gives a token in US dollars."""
 
-    factor: str
+    token: Address
     feed: Address
 
 
@@ -89,7 +89,7 @@ def parse(name: str, text: str) -> ChainBook:
         references = []
         for at, entry in enumerate(document.get("references", [])):
             where = f"{name}: references[{at}]"
-            references.append(Reference(entry["factor"], to_address(entry["feed"])))
+            references.append(Reference(to_address(entry["token"]), to_address(entry["feed"])))
         where = name
         return ChainBook(
             chain=document["chain"],

@@ -58,7 +58,8 @@ class MakerVenue(Market):
     @property
     def numeraire(self) -> Numeraire:
         """DAI, in rads."""
-        return Numeraire(self.config.factor(self.system.dai.token), RAD)
+        dai = self.system.dai.token
+        return Numeraire(dai, RAD, self.config.factor(dai))
 
     def numeraire_of(self, account: Vault) -> Numeraire | None:  # noqa: ARG002 - all have the same
         """The venue's."""

@@ -51,7 +51,7 @@ class MorphoVenue(Markets):
     def numeraire_of(self, account: MorphoAccount) -> Numeraire:
         """The market's loan token."""
         loan = self.market_of(account).loan
-        return Numeraire(self.config.factor(loan.address), 10**loan.decimals)
+        return Numeraire(loan.address, 10**loan.decimals, self.config.factor(loan.address))
 
     def audit(self, account: MorphoAccount) -> Audit:  # noqa: ARG002 - there is nothing to ask
         """Morpho has no view of an account's health. Its rate model has one of interest: `read_markets`."""

@@ -80,7 +80,7 @@ def test_values_are_dollars_where_a_reference_feed_says_so(many: Many, run: Run,
     assert wallet["equity_usd"] == pytest.approx(wallet["collateral_usd"] - wallet["debt_usd"])
     by_venue = {account["venue"]: account.get("usd_reference") for account in wallet["accounts"]}
     assert {venue: said["feed"] for venue, said in by_venue.items() if said} == {
-        "local/aave-v2": references["ETH"],
+        "local/aave-v2": references[many.aave_v2.reserves["WETH"].token],
         "local/maker": references[many.maker.addresses["MCD_DAI"]],
         "local/morpho-blue": references[many.morpho_blue.tokens["USDC"]],
     }
@@ -91,13 +91,14 @@ def test_values_are_dollars_where_a_reference_feed_says_so(many: Many, run: Run,
 
 
 def test_a_reference_feed_that_says_nothing_is_no_price(many: Many, run: Run, tmp_path: Path) -> None:
-    references = many.references() | {"ETH": many.morpho_blue.tokens["WETH"]}
+    ether, token = many.aave_v2.reserves["WETH"].token, many.morpho_blue.tokens["WETH"]
+    references = many.references() | {ether: token}
     many.write_config(tmp_path / "c.toml", many.anvil.url, {"treasury": TREASURY}, references)
     path = str(tmp_path / "c.toml")
     (wallet,) = run("check", "--json", "--config", path).json["wallets"]
     assert (wallet["equity_usd"], wallet["unread"], wallet["band"]) == (None, [], "warning")
     said = " ".join(run("check", "--config", path).out.replace("│", " ").split())
-    assert f"it counts in ETH: oracle: price feed {references['ETH']} gives no answer" in said
+    assert f"it counts in ETH: oracle: price feed {token} gives no answer" in said
 
 
 def test_requests_do_not_grow_with_the_wallets(many: Many, run: Run, tmp_path: Path) -> None:
@@ -125,9 +126,9 @@ def test_the_doctor_looks_at_reference_feeds_too(many: Many, run: Run, tmp_path:
     many.write_config(tmp_path / "c.toml", many.anvil.url, {"treasury": TREASURY}, many.references())
     assert run("doctor", "--json", "--config", path).json["status"] == "ok"
     token = many.morpho_blue.tokens["WETH"]
-    references = many.references() | {"ETH": token}
+    references = many.references() | {many.aave_v2.reserves["WETH"].token: token}
     many.write_config(tmp_path / "c.toml", many.anvil.url, {"treasury": TREASURY}, references)
     outcome = run("doctor", "--config", path)
     assert outcome.code == 3
-    assert "reference feed of ETH" in outcome.out
+    assert "reference feed of" in outcome.out
     assert f"price feed {token} gives no answer" in " ".join(outcome.out.split())

@@ -24,7 +24,7 @@ from margin.units import WAD
 from protocols.aave_v2 import ADAPTER
 from protocols.aave_v2.adapter import PoolVenue
 from protocols.aave_v2.state import PoolAccount, Reported
-from protocols.base import USD, Failed, Numeraire
+from protocols.base import Failed, Numeraire
 from tests.conformance.subject import read
 from tests.protocols.aave_v2.subject import Genuine
 
@@ -218,11 +218,12 @@ def in_dollars(empty: Genuine) -> None:
 def test_an_oracle_in_dollars_says_so(empty: Genuine) -> None:
     with empty.node.undone():
         open_account(empty, "LINK", "USDC")
-        assert empty.one(USER)[0].numeraire == Numeraire("ETH", 10**18)
+        ether = empty.market.reserves["WETH"].token
+        assert empty.one(USER)[0].numeraire == Numeraire(ether, 10**18, "ETH")
         in_dollars(empty)
         venue, account = empty.one(USER)
         assert venue.audit(account).agrees
-        assert venue.numeraire_of(account) == venue.numeraire == Numeraire(USD, 10**8)
+        assert venue.numeraire_of(account) == venue.numeraire == Numeraire(None, 10**8)
         assert {(f.decimals, f.quote_factor) for f in venue.feeds.values()} == {(8, None)}
         assert len(venue.feeds) == len(venue.reserves)
 
