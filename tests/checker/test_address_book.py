@@ -32,6 +32,7 @@ def test_every_file_can_be_used(book: ChainBook) -> None:
         adapter = adapters()[venue.protocol]
         given, wanted = set(venue.addresses), set(wanted_keys(adapter, venue.addresses))
         assert wanted <= given <= wanted | set(optional_keys(adapter))
+    assert len({one.token for one in book.references}) == len(book.references)
     for token in book.tokens:
         assert token.symbol.isprintable()
         assert token.factor.isprintable()
@@ -54,7 +55,11 @@ def test_addresses_stand_with_their_checksum_and_keys_are_known(name: str) -> No
         assert address == to_address(address.lower())
     document = tomllib.loads(text)
     assert name == f"{document['chain']}.toml"
-    assert set(document) <= {"chain", "chain_id", "aliases", "tokens", "venues"}
+    assert set(document) <= {"chain", "chain_id", "aliases", "tokens", "references", "venues"}
+    for entry in document.get("references", []):
+        assert set(entry) == {"token", "feed"}
+    if "references" in document:
+        assert re.search(rf"^references = \[ # {SOURCE}, ", text, re.MULTILINE)
     for entry in document.get("tokens", []):
         assert set(entry) == {"address", "symbol", "factor"}
     for entry in document["venues"]:
@@ -71,6 +76,12 @@ def test_what_is_known() -> None:
         maker.start_block is not None
     )  # its events are the Vat's, which is older than the list of addresses
     assert not any(venue.protocol == "compound-v2" for venue in known.values())  # see the README
+
+
+def test_what_venues_count_in_has_a_reference_feed() -> None:
+    """Ether in Aave v2 on Ethereum, DAI in Maker's vaults."""
+    known = {token.address: token.symbol for token in books()[1].tokens}
+    assert {"WETH", "DAI", "USDC", "USDT"} <= {known[one.token] for one in books()[1].references}
 
 
 def test_chains_are_named_once() -> None:
@@ -98,6 +109,7 @@ def test_obvious_factors(factor: str, symbols: list[str]) -> None:
         ("x", "not valid TOML"),
         ('chain = "a"', "no key 'chain_id'"),
         ('tokens = [{ address = "0x12", symbol = "A", factor = "A" }]', "tokens[0]: not an address"),
+        ('references = [{ token = "0x12", feed = "0x13" }]', "references[0]: not an address"),
         ('[[venues]]\nprotocol = "p"', "venues[0]: no key 'addresses'"),
     ],
 )
