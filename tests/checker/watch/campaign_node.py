@@ -93,7 +93,10 @@ class Condition:
 
     @property
     def blind(self) -> bool:
-        return self.hangs or all(trouble in WHOLLY for trouble, _ in self.ends)
+        troubles = {trouble for trouble, _ in self.ends}
+        # What one endpoint shows, the other can prove by its calls, whatever it says that its chain is.
+        together = troubles == {"no calls", "wrong chain"}
+        return self.hangs or (troubles <= WHOLLY and not together)
 
     @property
     def clear(self) -> bool:

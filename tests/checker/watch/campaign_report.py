@@ -23,7 +23,7 @@ ROWS = {
     "messages taken": "messages",
     "taken twice, after a death": "taken twice",
     "processes killed between two steps": "deaths",
-    "store down or full": "store down",
+    "stops of PostgreSQL": "store down",
     "clock jumps": "clock jumps",
     "reorganisations": "reorgs",
     "liquidations told": "liquidations told",

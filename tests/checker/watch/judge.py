@@ -400,6 +400,9 @@ class Judge:
         """Whoever is badly off for long is told so again."""
         if not all(one.lived and one.minded and not one.failed for one in outcomes):
             return
+        # What is read at an older block than was decided from says nothing, for the time of grace.
+        if any(trouble == OLD for one in outcomes for trouble, _ in one.condition.ends):
+            return
         every = PATIENCE.repeat_after_s
         assert every is not None
         waiting = {key for one in self.queued if one.id in self.waiting for key in _keys(one)}
