@@ -94,6 +94,8 @@ class Liquidated:
     at the venue's block; `None` where one of the two has no usable price there."""
     written_off: tuple[tuple[Address, int], ...] = ()
     """Debt that the protocol forgave with it, since no collateral was left: token and amount of each."""
+    also_taken: tuple[tuple[Address, str, int, int], ...] = ()
+    """Other collateral that was taken with it: token, symbol, decimals and raw amount of each."""
 
 
 class Cells(Protocol):

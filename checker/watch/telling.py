@@ -194,8 +194,9 @@ def liquidation_told(what: Liquidated, usd_per_unit: float | None) -> tuple[str,
 
 def _taken(what: Liquidated, usd_per_unit: float | None) -> Sequence[str]:
     repaid = f"{words.amount(what.repaid_raw, what.debt_decimals)} {words.plain(what.debt_symbol, 20)}"
-    taken_raw = what.seized_raw + what.fee_raw
-    seized = f"{words.amount(taken_raw, what.collateral_decimals)} {words.plain(what.collateral_symbol, 20)}"
+    first = [what.collateral_symbol, what.collateral_decimals, what.seized_raw + what.fee_raw]
+    taken = [first, *(rest for _, *rest in what.also_taken)]
+    seized = " and ".join(f"{words.amount(raw, digits)} {words.plain(name, 20)}" for name, digits, raw in taken)
     cost = ""
     if what.cost_raw is not None and usd_per_unit is not None:
         cost = f", at a cost of {words.usd(what.cost_raw * usd_per_unit)}"

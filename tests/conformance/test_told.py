@@ -62,6 +62,9 @@ def moved(subject: Subject, venue: Any, account: Any, told: Liquidated) -> None:
     assert (told.debt_symbol, told.debt_decimals) == (debt.symbol, debt.decimals)
     taken = collateral.amount_raw - left.get(told.collateral_token, 0)
     assert abs(taken - told.seized_raw - told.fee_raw) <= ROUNDED_RAW
+    for token, symbol, decimals, taken_raw in told.also_taken:
+        assert (symbol, decimals) == (held[token].symbol, held[token].decimals)
+        assert abs(held[token].amount_raw - left.get(token, 0) - taken_raw) <= ROUNDED_RAW
     gone = dict(told.written_off)
     for token, leg in owed.items():
         paid = told.repaid_raw if token == told.debt_token else 0
