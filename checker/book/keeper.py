@@ -19,7 +19,7 @@ from checker.venues import Place
 from margin.basics import BlockRef, Reason
 from margin.errors import ChainUnreadable
 from margin.screen import Screen
-from protocols.book import Holding, Touched, Tracked
+from protocols.book import Holding, Touched, Tracked, silent_parts
 
 Say = Callable[[str, int, int], None]
 ReaderAt = Callable[[BlockRef], Reader]
@@ -173,6 +173,7 @@ class BookKeeper:
             return self._afresh(block)
         self._keep(venue, block, ancestor, touched.holdings)
         table, steps = self.table, self._steps
+        goes_on = ancestor == len(steps) - 1
         # What was not read last time is tried again with every block.
         again = {table.ids[row] for row in table.unread}
         # Should what follows be cut short, the book is no book: the next one is read afresh.
@@ -180,10 +181,14 @@ class BookKeeper:
         ids = {id_ for id_, _ in touched.holdings} | undone
         table.add(touched.holdings, venue.common_parts)
         rows = table.rows_of(ids | again)
-        if rows:
-            self._read(venue, reader, table, table.cells_of(rows))
+        places = table.cells_of(rows) if rows else np.zeros(0, np.int64)
+        silent = silent_parts(venue, before if goes_on else None)
+        silent_places = np.flatnonzero(np.isin(table.part, list(silent)))
+        places = np.union1d(places, silent_places)
+        if len(places):
+            self._read(venue, reader, table, places)
         moded = venue.with_modes(reader, table)
-        stands = not rows and not reopened and moded is venue
+        stands = not len(places) and not reopened and moded is venue
         self._stand(moded, reader, steps[: ancestor + 1], ids, screen_stands=stands)
         quiet = not rows and not reopened
         how = How.REORGANISED if reorganised else How.QUIET if quiet else How.TOUCHED

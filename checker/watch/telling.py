@@ -194,9 +194,11 @@ def liquidation_told(what: Liquidated, usd_per_unit: float | None) -> tuple[str,
 
 def _taken(what: Liquidated, usd_per_unit: float | None) -> Sequence[str]:
     repaid = f"{words.amount(what.repaid_raw, what.debt_decimals)} {words.plain(what.debt_symbol, 20)}"
-    first = [what.collateral_symbol, what.collateral_decimals, what.seized_raw + what.fee_raw]
-    taken = [first, *(rest for _, *rest in what.also_taken)]
-    seized = " and ".join(f"{words.amount(raw, digits)} {words.plain(name, 20)}" for name, digits, raw in taken)
+    taken = [(what.collateral_symbol, what.collateral_decimals, what.seized_raw + what.fee_raw)]
+    taken += [(symbol, decimals, raw) for _, symbol, decimals, raw in what.also_taken]
+    seized = " and ".join(
+        f"{words.amount(raw, decimals)} {words.plain(symbol, 20)}" for symbol, decimals, raw in taken
+    )
     cost = ""
     if what.cost_raw is not None and usd_per_unit is not None:
         cost = f", at a cost of {words.usd(what.cost_raw * usd_per_unit)}"

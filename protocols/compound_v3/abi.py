@@ -24,9 +24,7 @@ BORROW_KINK = Function("borrowKink()", "uint256")
 BORROW_LOW = Function("borrowPerSecondInterestRateSlopeLow()", "uint256")
 BORROW_HIGH = Function("borrowPerSecondInterestRateSlopeHigh()", "uint256")
 BORROW_BASE = Function("borrowPerSecondInterestRateBase()", "uint256")
-GET_ASSET_INFO = Function(
-    "getAssetInfo(uint8)", "uint8,address,address,uint64,uint64,uint64,uint64,uint128"
-)
+GET_ASSET_INFO = Function("getAssetInfo(uint8)", "uint8,address,address,uint64,uint64,uint64,uint64,uint128")
 """Offset, token, price feed, scale; the factors for borrowing, liquidation and seizure (wads); supply cap."""
 
 # How it stands

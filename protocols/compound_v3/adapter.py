@@ -78,9 +78,11 @@ class CometVenue(Market):
 
     def gaps(self) -> Iterator[tuple[str, Unread]]:
         """Tokens without a usable price, and interest that cannot be computed."""
-        for one in (self.base, *self.assets.values()):
-            if isinstance(one.feed, Unread):
-                yield one.symbol, one.feed
+        quotes = [(self.base.symbol, self.base.feed)]
+        quotes += [(asset.symbol, asset.feed) for asset in self.assets.values()]
+        for symbol, feed in quotes:
+            if isinstance(feed, Unread):
+                yield symbol, feed
         if self.stuck is not None:
             yield "interest", self.stuck
 
@@ -110,9 +112,14 @@ class CometVenue(Market):
         """Everything is read again: anybody can have the market accrue, and no event tells of it."""
         return _opened(reader, self.config)
 
-    def silent_since(self, earlier: Market) -> frozenset[int]:
-        """The base of every account, where the market accrued since: a debt can move without an event."""
-        return frozenset() if earlier.totals.accrued_at == self.totals.accrued_at else frozenset({LENT, OWED})
+    def silent_since(self, earlier: Market | None) -> frozenset[int]:
+        """The base of every account, where the market accrued since: a debt can move without an event.
+
+        Blocks can share a second, so an accrual in that of the earlier block counts as one since.
+        """
+        if earlier is not None and self.booked.accrued_at < earlier.block.timestamp:
+            return frozenset()
+        return frozenset({LENT, OWED})
 
     @property
     def common_parts(self) -> tuple[int, ...]:

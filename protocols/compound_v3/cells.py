@@ -1,7 +1,7 @@
 """What the cells of a Comet book mean: accounts, how they are read, and the float screen.
 
-An account's id is its owner's address. It has two cells of base, of which one is zero, and one of each collateral
-that it ever held.
+An account's id is its owner's address. It has two cells of base, of which one is zero, and one of each
+collateral that it ever held.
 """
 
 from __future__ import annotations
@@ -36,18 +36,14 @@ def key_of(market: Market, id_: bytes) -> AccountKey:
 def account_of(market: Market, id_: bytes, words: Mapping[int, int]) -> CometAccount | None:
     """The account of these words (by part), unread prices not looked at; `None` when it has nothing."""
     held = tuple(
-        (asset, words[part])
-        for asset in market.assets
-        if words.get(part := parts.part_of(asset), 0)
+        (asset, words[part]) for asset in market.assets if words.get(part := parts.part_of(asset), 0)
     )
     principal = words.get(LENT, 0) - words.get(OWED, 0)
-    account = CometAccount(key_of(market, id_), principal, held, read_at=market.totals.accrued_at)
+    account = CometAccount(key_of(market, id_), principal, held, read_at=market.block.timestamp)
     return None if is_empty(account) else account
 
 
-def read_cells(
-    market: Market, reader: Reader, ids: Sequence[bytes], row: Index, part: Index
-) -> CellsRead:
+def read_cells(market: Market, reader: Reader, ids: Sequence[bytes], row: Index, part: Index) -> CellsRead:
     """The words of these cells at the reader's block, by one view call each; both of base by one."""
     comet = market.settings.comet
     wanted = list(zip(row.tolist(), part.tolist(), strict=True))
@@ -95,7 +91,7 @@ class Terms:
                 found[self.places[asset.id]] = prices[asset.feed] / asset.scale
         if market.stuck is None and not isinstance(market.base.feed, Unread):
             settings = market.settings
-            totals = market.totals.accrued(at, settings.supply_curve, settings.borrow_curve)
+            totals = market.booked.accrued(at, settings.supply_curve, settings.borrow_curve)
             found[-2] = totals.borrow_index / INDEX_SCALE * (prices[market.base.feed] / market.base.scale)
         return found
 

@@ -87,4 +87,3 @@ def present_raw(principal: int, index: int) -> int:
 
 def _grown(index: int, factor_wad: int) -> int:
     return index + index * factor_wad // WAD
-

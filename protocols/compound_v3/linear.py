@@ -76,9 +76,7 @@ def linear_form(held: Sequence[Line], debt: Line | None) -> LinearForm:
         requirement=tuple(requirement.get(feed, 0.0) for feed in feeds),
         support_constant=0.0,
         requirement_constant=0.0,
-        error=tuple(
-            FLOAT_SHARE * (support.get(feed, 0.0) + requirement.get(feed, 0.0)) for feed in feeds
-        ),
+        error=tuple(FLOAT_SHARE * (support.get(feed, 0.0) + requirement.get(feed, 0.0)) for feed in feeds),
         error_constant=2.0 * len(held) + 2.0,
     )
 

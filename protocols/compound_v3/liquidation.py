@@ -146,7 +146,9 @@ def buy(
     if settings.pause_flags & BUY_PAUSED:
         return Refusal(PAUSED)
     at = market.block.timestamp if at is None else at
-    totals = after.totals if after else market.totals.accrued(at, settings.supply_curve, settings.borrow_curve)
+    totals = (
+        after.totals if after else market.booked.accrued(at, settings.supply_curve, settings.borrow_curve)
+    )
     reserves = reserves_raw(market, totals)
     if reserves >= 0 and reserves >= settings.target_reserves_raw:
         return Refusal(NOT_FOR_SALE)

@@ -83,7 +83,7 @@ def _account(
         key=key,
         principal=basic[0],
         held=tuple((asset, amount_raw) for asset, amount_raw in sorted(amounts.items()) if amount_raw),
-        read_at=market.totals.accrued_at,
+        read_at=market.block.timestamp,
     )
     if is_empty(account):
         return None
@@ -132,10 +132,11 @@ def read_again(
     """Accounts of an earlier block with their principals as they are now, without the market's words.
 
     `transfer` of base can move a debt from one account to another without an event: where neither of them
-    lends, there is nothing that its two `Transfer` events could tell. It accrues, though, so where
-    the last accrual is the one that an account was read at, its principal is as it was.
+    lends, there is nothing that its two `Transfer` events could tell. It accrues, though: where nobody
+    had the market accrue since the second of the block that an account was read at, its principal is
+    as it was.
     """
-    stale = [account for account in accounts if account.read_at != market.totals.accrued_at]
+    stale = [account for account in accounts if account.read_at <= market.booked.accrued_at]
     answers = reader.read(
         [Call(market.settings.comet, abi.USER_BASIC, (account.key.owner,)) for account in stale]
     )
@@ -147,9 +148,7 @@ def read_again(
             found.append(Failed(account.key, basic))
             continue
         principal = account.principal if basic is None else basic[0]
-        now = replace(
-            account, principal=principal, reported=None, read_at=market.totals.accrued_at
-        )
+        now = replace(account, principal=principal, reported=None, read_at=market.block.timestamp)
         why = unjudgeable(market, now)
         found.append(now if why is None else Failed(now.key, why))
     return found

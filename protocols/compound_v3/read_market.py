@@ -74,7 +74,9 @@ def read_market(reader: Reader, config: VenueConfig) -> Market:
     in_usd = bool(_IN_USD.search(answers[base_feed][1]))
     quotes, feeds = _quotes(sources, answers, tokens, config, None if in_usd else config.factor(base_token))
     held = _strict(
-        reader, config, [Call(token, abi.BALANCE_OF, (comet,)) for token in (base_token, *(i[1] for i in infos))]
+        reader,
+        config,
+        [Call(token, abi.BALANCE_OF, (comet,)) for token in (base_token, *(i[1] for i in infos))],
     )
     supplied = _strict(reader, config, [Call(comet, abi.TOTALS_COLLATERAL, (info[1],)) for info in infos])
     base = Base(
@@ -106,7 +108,7 @@ def read_market(reader: Reader, config: VenueConfig) -> Market:
         settings=settings,
         base=base,
         assets={asset.id: asset for asset in assets},
-        totals=totals,
+        booked=totals,
         feeds=feeds,
         prices=Prices({key: feed.answer_raw for key, feed in feeds.items()}),
         in_usd=in_usd,
@@ -224,7 +226,9 @@ def _quotes(
         round_, _ = answers[source]
         if isinstance(round_, Unread):
             own = round_.reason is Reason.NO_CODE or isinstance(round_, Reverted | Garbled)
-            said = f"the price feed of {symbols} gives no answer, and nothing that hangs on it can be absorbed"
+            said = (
+                f"the price feed of {symbols} gives no answer, and nothing that hangs on it can be absorbed"
+            )
             quotes[source] = Unread(Reason.ORACLE, said) if own else round_
         elif round_[1] <= 0:
             said = f"the price feed of {symbols} answers {round_[1]}, which the market refuses (BadPrice)"

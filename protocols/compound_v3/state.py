@@ -101,7 +101,7 @@ class CometAccount:
     after: Totals | None = None
     """The market as the owner's own deeds left it (see `changes`); `None`: as it was read."""
     read_at: int = 0
-    """The market's last accrual when the account was read."""
+    """Timestamp of the block that the principal was read at."""
 
     @property
     def owes(self) -> bool:

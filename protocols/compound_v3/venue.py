@@ -43,7 +43,8 @@ class Market:
     base: Base
     assets: Mapping[int, Asset]
     """By their place in the market's list."""
-    totals: Totals
+    booked: Totals
+    """As the last accrual left them."""
     feeds: Mapping[FeedKey, Feed]
     prices: Prices
     """What the feeds answer today."""
@@ -72,7 +73,7 @@ class Market:
     def totals_at(self, account: CometAccount, at: int) -> Totals:
         """The market after an accrual at a timestamp, the owner's own deeds counted."""
         settings = self.settings
-        return (account.after or self.totals).accrued(at, settings.supply_curve, settings.borrow_curve)
+        return (account.after or self.booked).accrued(at, settings.supply_curve, settings.borrow_curve)
 
     def verdict(
         self,
@@ -109,9 +110,7 @@ class Market:
             if not isinstance(asset.feed, Unread)
         ]
 
-    def debt_line(
-        self, account: CometAccount, at: int | None = None, *, stored: bool = False
-    ) -> Line | None:
+    def debt_line(self, account: CometAccount, at: int | None = None, *, stored: bool = False) -> Line | None:
         """What the account owes, accrued at a timestamp or as stored; `None` where it owes nothing."""
         if not account.owes:
             return None
@@ -121,7 +120,7 @@ class Market:
 
     def balance_raw(self, account: CometAccount, at: int | None = None, *, stored: bool = False) -> int:
         """Base lent, or where negative owed, accrued at a timestamp or as stored; magnitude cut off."""
-        totals = account.after or self.totals
+        totals = account.after or self.booked
         if not stored:
             totals = self.totals_at(account, self.block.timestamp if at is None else at)
         return totals.balance_raw(account.principal)
@@ -192,9 +191,7 @@ class Market:
         if debt is None:
             return ()
         base, term = self.base, debt.term(self.prices[debt.feed])
-        return (
-            DebtLeg(base.token, base.symbol, base.decimals, debt.amount_raw, term.face, debt.feed),
-        )
+        return (DebtLeg(base.token, base.symbol, base.decimals, debt.amount_raw, term.face, debt.feed),)
 
     def asset_of(self, token: str) -> Asset | None:
         """The collateral of this token."""

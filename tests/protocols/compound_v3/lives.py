@@ -176,7 +176,7 @@ def _use(market: Comet, life: Life, unit: int) -> None:
     lent_raw = max(1, min(MOST_RAW, int(max(life.lent, life.reserves / 20) * unit)))
     market.supply(WHALE, market.base, lent_raw)
     market.add_reserves(min(MOST_RAW, int(life.reserves * unit)))
-    backing = max(market.assets, key=lambda symbol: market.price(symbol))
+    backing = max(market.assets, key=market.price)
     market.supply(OTHER, backing, MOST_RAW)
     _tried(market, OTHER, market.base, int(lent_raw * life.used))
 

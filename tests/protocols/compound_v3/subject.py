@@ -1,4 +1,4 @@
-"""Compound v3 for the conformance suite: on the stand-in, and on a build of the genuine contracts if given."""
+"""Compound v3 for the conformance suite: on the stand-in, and on a build of the genuine contracts."""
 
 from __future__ import annotations
 
@@ -99,14 +99,18 @@ class Local:
         venue, account = self.one(owner)
         comet, state = self.market.comet, price_override(prices) or {}
         now = self.node.timestamp() if at is None else at
-        owed, lent = (int(comet.call(view, owner, at=now, state=state)) for view in ("borrowBalanceOf", "balanceOf"))
+        owed, lent = (
+            int(comet.call(view, owner, at=now, state=state)) for view in ("borrowBalanceOf", "balanceOf")
+        )
         refused = self.market.try_absorb(owner, at=now, state=state)
         assert refused in (None, NOT_LIQUIDATABLE), refused
         priced = self._priced(venue, account, prices)
         most = self._most(venue, account, priced, now) if account.owes else 0
         return owed, lent, int(refused is None), most
 
-    def _priced(self, venue: CometVenue, account: CometAccount, prices: dict[str, int] | None) -> dict[str, int]:
+    def _priced(
+        self, venue: CometVenue, account: CometAccount, prices: dict[str, int] | None
+    ) -> dict[str, int]:
         """The prices of the search: the base's own is set to its scale where it is nobody else's."""
         all_prices = {str(key): raw for key, raw in venue.prices.items()} | (prices or {})
         shared = any(asset.feed == venue.base.feed for asset, _ in venue.held_assets(account))
@@ -140,9 +144,7 @@ class Local:
     ) -> list[Attempt]:
         """There is one way: all of it."""
         foretold = absorb(venue, account, prices, at)
-        said = self.market.try_absorb(
-            account.key.owner, at=at, state=price_override(answers(venue, prices))
-        )
+        said = self.market.try_absorb(account.key.owner, at=at, state=price_override(answers(venue, prices)))
         if not isinstance(foretold, Absorbed):
             assert said == foretold.why
         return [Attempt(said, said == NOT_LIQUIDATABLE, isinstance(foretold, Absorbed))]
