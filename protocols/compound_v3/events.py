@@ -3,7 +3,8 @@
 Source: CometMainInterface.sol and CometExtInterface.sol of compound-finance/comet, commit d5a30b0. Everything
 that an account can lend or hold is named by an event. A debt has one trap: `transfer` of base moves it
 without any where neither side lends before or after (`read_accounts.read_again`, `adapter.silent_since`).
-Both sides were named before, though: one holds collateral, and the other's debt came from somewhere.
+Both sides were named before, though: one holds collateral, and the other's debt came from somewhere. Only
+where `baseBorrowMin` is worth less than 1e-8 could somebody owe who never held anything; the totals tell.
 """
 
 from __future__ import annotations

@@ -182,8 +182,13 @@ def _use(market: Comet, life: Life, unit: int) -> None:
 
 
 def _hand_over(market: Comet, user: Address) -> None:
-    """One with collateral and no loan pays off a part of another's debt by borrowing: no event tells."""
+    """One with collateral and no loan pays off a part of another's debt by borrowing: no event tells.
+
+    Not one who holds nothing: here, where the least debt is one raw unit, dust could be owed by such.
+    """
     for giver, taker in ((user, OTHER), (OTHER, user)):
+        if not market.comet.call("userBasic", giver)[3]:
+            continue
         part_raw = min(market.debt(taker) // 2, max_borrow(market, giver) // 2)
         if part_raw > 0:
             try:
