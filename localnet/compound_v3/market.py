@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 from eth_utils.address import to_checksum_address
 from eth_utils.crypto import keccak
 
 from localnet.anvil import Anvil
-from localnet.compound_v3.contracts import Contracts
+from localnet.compound_v3.contracts import OUR_OWN, Contracts
 from localnet.evm import Contract, Evm, Reverted, StateOverride
 from localnet.solc import own
 from margin.basics import Address
@@ -95,9 +94,9 @@ class Comet:
         """Wallets that live here, by name."""
 
     @classmethod
-    def deploy(cls, anvil: Anvil, build: Path | None = None) -> Comet:
+    def deploy(cls, anvil: Anvil, contracts: Contracts = OUR_OWN) -> Comet:
         """No market yet, and no token: what every market of the chain needs first."""
-        evm, contracts = Evm(anvil), Contracts(build)
+        evm = Evm(anvil)
         return cls(evm, contracts, contracts.deploy_extension(evm))
 
     @property
@@ -253,9 +252,9 @@ class Comet:
         return {"comet": self.comet.address, **{name: getattr(self, name) for name in names}}
 
     @classmethod
-    def from_json(cls, anvil: Anvil, document: Mapping[str, Any], build: Path | None = None) -> Comet:
+    def from_json(cls, anvil: Anvil, document: Mapping[str, Any], contracts: Contracts = OUR_OWN) -> Comet:
         """What `to_json` described, on a chain whose loaded state holds it."""
-        evm, contracts = Evm(anvil), Contracts(build)
+        evm = Evm(anvil)
         rest = dict(document)
         comet = evm.at(rest.pop("comet"), contracts.abi, "Comet")
         return cls(evm, contracts, rest.pop("extension"), comet, **rest)

@@ -56,6 +56,6 @@ def standard(chain: Comet) -> Comet:
     market.supply(whale, BASE, LENT_RAW)
     market.add_reserves(1_000_000 * 10**6)
     # Enough to outlive whatever a test does to the price.
-    market.supply(borrower, "WETH", 10**9 * 10**18)
+    market.supply(borrower, "WETH", 10**6 * 10**18)
     market.withdraw(borrower, BASE, BORROWED_RAW)
     return market

@@ -14,7 +14,7 @@ from margin.basics import Address, Unread
 from margin.mending import Change, Refused
 from margin.prices import Prices
 from margin.screen import Floats, Screen
-from protocols.base import Audit, Book, Failed, VenueConfig, Verified
+from protocols.base import Audit, Book, Failed, Numeraire, VenueConfig, Verified
 from protocols.book import Cells, CellsRead, Index, Liquidated, Total, Touched
 from protocols.compound_v3 import cells as cells_
 from protocols.compound_v3 import changes as changes_
@@ -23,7 +23,7 @@ from protocols.compound_v3.parts import LENT, OWED
 from protocols.compound_v3.read_accounts import read_accounts, read_again, read_reported, unjudgeable
 from protocols.compound_v3.read_market import COMET, read_market, read_totals
 from protocols.compound_v3.state import CometAccount
-from protocols.compound_v3.venue import Market
+from protocols.compound_v3.venue import PRICE_DECIMALS, Market
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +31,15 @@ class CometVenue(Market):
     """A Comet at one block that can read accounts and say what the engine asks of any venue."""
 
     config: VenueConfig
+
+    @property
+    def numeraire(self) -> Numeraire | None:
+        """What the feeds say that they quote in: US dollars in most markets, ether in those of ether."""
+        return None if self.counts_in is None else Numeraire(self.counts_in, 10**PRICE_DECIMALS)
+
+    def numeraire_of(self, account: CometAccount) -> Numeraire | None:  # noqa: ARG002 - all have the same
+        """The venue's."""
+        return self.numeraire
 
     def read(self, reader: Reader, owners: Sequence[Address]) -> Book[CometAccount]:
         """The account of each owner, in bulk; see `read_accounts`."""
@@ -193,7 +202,9 @@ class CompoundV3:
     verified = (
         Verified(
             "stand-in",
-            "a Comet of our own with the same functions and arithmetic",
+            "a Comet of our own with the same functions and arithmetic; all its tests also passed on the "
+            "genuine CometWithExtendedAssetList and Comet, built from compound-finance/comet at commit "
+            "d5a30b0 of 2026-05-29",
             "2026-11-24",
         ),
     )

@@ -17,7 +17,7 @@ from margin.errors import ReadError, VenueError
 from margin.frontier import HORIZON_S
 from margin.prices import Feed, FeedKey, Prices
 from margin.units import WAD
-from protocols.base import VenueConfig
+from protocols.base import USD, VenueConfig
 from protocols.book import Total
 from protocols.compound_v3 import abi, parts
 from protocols.compound_v3.interest import MAX_UINT64, Curve, Totals
@@ -25,7 +25,8 @@ from protocols.compound_v3.state import Asset, Base, Settings
 from protocols.compound_v3.venue import PRICE_DECIMALS, Market
 
 COMET = "comet"
-_IN_USD = re.compile(r"/\s*USD$")
+_QUOTE = re.compile(r"/\s*(\w+)")
+"""What a feed quotes in, in its description: `COMP / USD`, `Custom price feed for wstETH / ETH`."""
 _ENTRY = (
     abi.BASE_TOKEN,
     abi.BASE_FEED,
@@ -71,8 +72,9 @@ def read_market(reader: Reader, config: VenueConfig) -> Market:
     for token, source in ((base_token, base_feed), *((info[1], info[2]) for info in infos)):
         sources[source].append(token)
     answers = _answers(reader, list(sources))
-    in_usd = bool(_IN_USD.search(answers[base_feed][1]))
-    quotes, feeds = _quotes(sources, answers, tokens, config, None if in_usd else config.factor(base_token))
+    counts_in = _counts_in(answers[base_feed][1], [name for _, name in answers.values()])
+    quote_factor = None if counts_in == USD else config.factor(base_token)
+    quotes, feeds = _quotes(sources, answers, tokens, config, quote_factor)
     held = _strict(
         reader,
         config,
@@ -111,7 +113,7 @@ def read_market(reader: Reader, config: VenueConfig) -> Market:
         booked=totals,
         feeds=feeds,
         prices=Prices({key: feed.answer_raw for key, feed in feeds.items()}),
-        in_usd=in_usd,
+        counts_in=counts_in,
         stuck=_stuck(totals, supply_curve, borrow_curve, reader.block.timestamp),
     )
 
@@ -205,6 +207,15 @@ def _answers(
         source: (round_, "" if isinstance(name, Unread) else clean(str(name[0])))
         for source, round_, name in zip(sources, rounds, names, strict=True)
     }
+
+
+def _counts_in(base: str, others: Sequence[str]) -> str | None:
+    """What the market's feeds quote in: the base token's, or, where that is a constant, all the others."""
+    own = _QUOTE.search(base)
+    if own is not None:
+        return own[1]
+    said = {found[1] for name in others if (found := _QUOTE.search(name)) is not None}
+    return said.pop() if len(said) == 1 else None
 
 
 def _quotes(

@@ -48,8 +48,8 @@ class Market:
     feeds: Mapping[FeedKey, Feed]
     prices: Prices
     """What the feeds answer today."""
-    in_usd: bool
-    """Whether its feeds quote in US dollars; else in what the base token stands for."""
+    counts_in: str | None
+    """What its feeds quote in, by their own words: `USD` or `ETH`, say; `None` where they do not tell."""
     stuck: Unread | None
     """Why its interest cannot be computed."""
 
@@ -57,18 +57,6 @@ class Market:
     def clock(self) -> Clock:
         """Interest accrues by the second."""
         return Clock(self.block.timestamp, self.block.timestamp)
-
-    @property
-    def usd_per_unit(self) -> float | None:
-        """Known where the base token's own feed says that it quotes in US dollars.
-
-        A market of ether counts in ether, and nothing here says what that is worth in dollars.
-        """
-        return 10.0**-PRICE_DECIMALS if self.in_usd else None
-
-    def usd_per_unit_of(self, account: CometAccount) -> float | None:  # noqa: ARG002 - all have the same
-        """The venue's."""
-        return self.usd_per_unit
 
     def totals_at(self, account: CometAccount, at: int) -> Totals:
         """The market after an accrual at a timestamp, the owner's own deeds counted."""

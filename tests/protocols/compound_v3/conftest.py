@@ -6,12 +6,12 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.protocols.compound_v3.subject import BUILDS, Local, local
+from tests.protocols.compound_v3.subject import KINDS, Local, local
 
 
-@pytest.fixture(scope="module", params=list(BUILDS))
+@pytest.fixture(scope="module", params=list(KINDS))
 def shared(request: pytest.FixtureRequest) -> Iterator[Local]:
-    with local(BUILDS[request.param], empty=False) as found:
+    with local(KINDS[request.param], empty=False) as found:
         yield found
 
 

@@ -12,9 +12,9 @@ from typing import Any
 from eth_utils.crypto import keccak
 from hypothesis import strategies as st
 
-from chain.reader import Reader
 from chain.rpc import Rpc
 from localnet.compound_v3 import Comet, running
+from localnet.compound_v3.contracts import OUR_OWN, Contracts
 from localnet.compound_v3.market import MAX_UINT256
 from localnet.compound_v3.standard import wallet
 from localnet.evm import Reverted, StateOverride
@@ -27,7 +27,7 @@ from protocols.compound_v3.adapter import CometVenue
 from protocols.compound_v3.interest import INDEX_SCALE
 from protocols.compound_v3.liquidation import NOT_LIQUIDATABLE, Absorbed, absorb
 from protocols.compound_v3.state import CometAccount
-from tests.conformance.subject import Attempt, Subject, answers, read_one
+from tests.conformance.subject import Attempt, OnMarket, Subject, answers
 from tests.protocols.compound_v3.lives import Life, found, live, lives
 
 BUILD = os.environ.get("CROSSMARGIN_COMET_BUILD")
@@ -39,15 +39,16 @@ MOST_RAW = 2**103
 PRINCIPAL_BITS = 104
 
 
-class Local:
+class Local(OnMarket[Comet, CometVenue, CometAccount]):
     """A Comet and our reading of it; a `Subject` of the conformance suite."""
 
+    opens = ADAPTER.open
+    kinds = CometVenue, CometAccount
+
     def __init__(self, market: Comet, rpc: Rpc) -> None:
+        super().__init__(market, rpc)
         self.standard = market
-        self.market = market
-        """The one that the newest life is in."""
-        self.rpc = rpc
-        self.node = market.anvil
+        """`market` is the one that the newest life is in."""
 
     @property
     def config(self) -> VenueConfig:
@@ -58,16 +59,6 @@ class Local:
             where="test",
             factors={token: FACTORS.get(symbol, symbol) for symbol, token in self.market.tokens.items()},
         )
-
-    def open(self, reader: Reader) -> CometVenue:
-        return ADAPTER.open(reader, self.config)
-
-    def one(self, owner: Address) -> tuple[CometVenue, CometAccount]:
-        """The owner's account at the newest block, which must be readable."""
-        venue, account = read_one(self, owner)
-        assert isinstance(venue, CometVenue)
-        assert isinstance(account, CometAccount)
-        return venue, account
 
     def lives(self) -> st.SearchStrategy[Life]:
         return lives()
@@ -208,14 +199,18 @@ def word(value: int) -> str:
 
 
 @contextmanager
-def local(build: str | None = None, *, empty: bool = True) -> Iterator[Local]:
+def local(contracts: Contracts = OUR_OWN, *, empty: bool = True) -> Iterator[Local]:
     """The standard market, with an `Rpc` to it."""
-    place = None if build is None else Path(build)
-    with running(place, empty=empty) as market, Rpc.open("local", [market.anvil.url], 31337) as rpc:
+    with running(contracts, empty=empty) as market, Rpc.open("local", [market.anvil.url], 31337) as rpc:
         yield Local(market, rpc)
 
 
-BUILDS = {"stand-in": None, **({"genuine": BUILD} if BUILD else {})}
+KINDS = {"stand-in": OUR_OWN}
+if BUILD:
+    KINDS |= {
+        "genuine": Contracts(Path(BUILD)),
+        "genuine older": Contracts(Path(BUILD), older=True),
+    }
 SUBJECTS: dict[str, Callable[[], AbstractContextManager[Subject]]] = {
-    f"compound-v3 {name}": partial(local, build) for name, build in BUILDS.items()
+    f"compound-v3 {name}": partial(local, contracts) for name, contracts in KINDS.items()
 }
