@@ -71,7 +71,7 @@ class Life:
 
 
 AMOUNTS = st.one_of(st.just(0.0), st.floats(0.0, 10.0), st.floats(1.0, 1e6))
-SHARES = st.one_of(st.floats(0.01, 1.0), st.floats(0.99, 1.0), st.just(1.0), st.just(0.0))
+SHARES = st.one_of(st.floats(0.5, 1.0), st.floats(0.99, 1.0), st.just(1.0), st.floats(0.0, 1.0))
 PRICES = st.one_of(st.floats(0.01, 100_000), st.floats(1e-7, 1e7))
 
 
@@ -81,7 +81,13 @@ def helds(draw: st.DrawFn, symbol: str) -> Held:
     return Held(
         symbol=symbol,
         borrow_bps=borrow_bps,
-        liquidate_more_bps=draw(st.one_of(st.just(1), st.integers(1, 10_000 - borrow_bps))),
+        liquidate_more_bps=draw(
+            st.one_of(
+                st.just(1),
+                st.integers(1, min(1_000, 10_000 - borrow_bps)),
+                st.integers(1, 10_000 - borrow_bps),
+            )
+        ),
         liquidation_bps=draw(st.one_of(st.integers(8_000, 10_000), st.integers(0, 10_000))),
         price=draw(PRICES),
         amount=draw(AMOUNTS),
@@ -93,7 +99,10 @@ def helds(draw: st.DrawFn, symbol: str) -> Held:
 def curves(draw: st.DrawFn) -> tuple[int, int, int, int]:
     """Kink, slopes and base a year."""
     kink = draw(st.one_of(st.integers(7 * WAD // 10, WAD), st.integers(0, WAD)))
-    low, high, base = (draw(st.integers(0, most * WAD // 100)) for most in (20, 300, 10))
+    low, high, base = (
+        draw(st.one_of(st.integers(most * WAD // 1000, most * WAD // 100), st.integers(0, most * WAD // 100)))
+        for most in (20, 300, 10)
+    )
     return kink, low, high, base
 
 
@@ -112,14 +121,14 @@ def lives(draw: st.DrawFn) -> Life:
         rates=Rates(draw(curves()), draw(curves())),
         lent=draw(AMOUNTS),
         used=draw(st.one_of(st.floats(0, 1), st.floats(0.75, 1.0))),
-        reserves=draw(AMOUNTS),
+        reserves=draw(st.one_of(AMOUNTS, st.floats(1e5, 1e9))),
         visits=tuple(draw(st.lists(st.floats(0, 200), max_size=3))),
         borrowed=draw(SHARES),
         repaid=draw(st.one_of(st.just(0.0), st.floats(0.0, 0.2))),
-        days=draw(st.one_of(st.just(0.0), st.floats(0, 400))),
+        days=draw(st.one_of(st.just(0.0), st.floats(0, 1), st.floats(0, 400))),
         own_lent=draw(st.one_of(st.just(0.0), st.floats(0.01, 1e6))),
         silent=draw(st.sampled_from((False, False, True))),
-        fall=draw(st.one_of(st.just(1.0), st.floats(0.5, 1.5))),
+        fall=draw(st.one_of(st.just(1.0), st.floats(0.999, 1.1), st.floats(0.5, 1.5))),
     )
 
 
