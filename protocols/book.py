@@ -143,6 +143,12 @@ class Tracked(Venue[A], Protocol[A]):
     def common_parts(self) -> tuple[int, ...]:
         """Parts that are read of every account, whatever its events say."""
 
+    def silent_since(self, earlier: Self | None) -> frozenset[int]:
+        """Parts that may have changed since an earlier block without an event that names whose.
+
+        Every cell of them is read again. All such parts, where that block is on another branch (`None`).
+        """
+
     @property
     def parts(self) -> frozenset[int]:
         """Every part there is at this block.
@@ -183,14 +189,3 @@ class Tracked(Venue[A], Protocol[A]):
 
     def totals(self, reader: Reader) -> tuple[Total, ...]:
         """What the chain says exists; supplies only where it adds them up. Raises `ReadError`."""
-
-    # A venue may also have `silent_since(self, earlier: Self | None) -> frozenset[int]`: parts that may
-    # have changed since an earlier block without an event that names whose; all such parts, where that
-    # block is on another branch (`None`). Most have none; `silent_parts` tells.
-
-
-def silent_parts(venue: Tracked[A], earlier: Tracked[A] | None) -> frozenset[int]:
-    """Parts of which every cell has to be read again, whatever the events since an earlier block say."""
-    ask = getattr(venue, "silent_since", None)
-    found: frozenset[int] = ask(earlier) if ask is not None else frozenset()
-    return found

@@ -19,7 +19,7 @@ from checker.venues import Place
 from margin.basics import BlockRef, Reason
 from margin.errors import ChainUnreadable
 from margin.screen import Screen
-from protocols.book import Holding, Touched, Tracked, silent_parts
+from protocols.book import Holding, Touched, Tracked
 
 Say = Callable[[str, int, int], None]
 ReaderAt = Callable[[BlockRef], Reader]
@@ -182,7 +182,7 @@ class BookKeeper:
         table.add(touched.holdings, venue.common_parts)
         rows = table.rows_of(ids | again)
         places = table.cells_of(rows) if rows else np.zeros(0, np.int64)
-        silent = silent_parts(venue, before if goes_on else None)
+        silent = venue.silent_since(before if goes_on else None)
         silent_places = np.flatnonzero(np.isin(table.part, list(silent)))
         places = np.union1d(places, silent_places)
         if len(places):

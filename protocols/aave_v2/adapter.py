@@ -150,6 +150,10 @@ class PoolVenue(Market):
         """Flags."""
         return parts.COMMON
 
+    def silent_since(self, earlier: PoolVenue | None) -> frozenset[int]:  # noqa: ARG002 - events tell of all
+        """None."""
+        return frozenset()
+
     @property
     def parts(self) -> frozenset[int]:
         """See `parts.parts_of`."""

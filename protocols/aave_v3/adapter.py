@@ -154,6 +154,10 @@ class AaveVenue(Market):
         """Flags and e-mode."""
         return parts.COMMON
 
+    def silent_since(self, earlier: AaveVenue | None) -> frozenset[int]:  # noqa: ARG002 - events tell of all
+        """None."""
+        return frozenset()
+
     @property
     def parts(self) -> frozenset[int]:
         """See `parts.parts_of`."""

@@ -144,6 +144,10 @@ class CompoundVenue(Pool):
         """See `parts.common`."""
         return parts.common(self)
 
+    def silent_since(self, earlier: CompoundVenue | None) -> frozenset[int]:  # noqa: ARG002 - events tell of all
+        """None."""
+        return frozenset()
+
     @property
     def parts(self) -> frozenset[int]:
         """See `parts.parts_of`."""

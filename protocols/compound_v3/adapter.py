@@ -23,7 +23,7 @@ from protocols.compound_v3.parts import LENT, OWED
 from protocols.compound_v3.read_accounts import read_accounts, read_again, read_reported, unjudgeable
 from protocols.compound_v3.read_market import COMET, read_market, read_totals
 from protocols.compound_v3.state import CometAccount
-from protocols.compound_v3.venue import PRICE_DECIMALS, Market
+from protocols.compound_v3.venue import Market
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,11 +31,6 @@ class CometVenue(Market):
     """A Comet at one block that can read accounts and say what the engine asks of any venue."""
 
     config: VenueConfig
-
-    @property
-    def numeraire(self) -> Numeraire | None:
-        """What the feeds say that they quote in: US dollars in most markets, ether in those of ether."""
-        return None if self.counts_in is None else Numeraire(self.counts_in, 10**PRICE_DECIMALS)
 
     def numeraire_of(self, account: CometAccount) -> Numeraire | None:  # noqa: ARG002 - all have the same
         """The venue's."""

@@ -13,18 +13,21 @@ from chain.erc20 import Token, TokenCache
 from chain.reader import Call, Reader
 from chain.text import clean
 from margin.basics import Address, Reason, Unread
-from margin.errors import ReadError, VenueError
+from margin.errors import VenueError
 from margin.frontier import HORIZON_S
 from margin.prices import Feed, FeedKey, Prices
 from margin.units import WAD
-from protocols.base import USD, VenueConfig
+from protocols.base import Numeraire, VenueConfig
 from protocols.book import Total
 from protocols.compound_v3 import abi, parts
 from protocols.compound_v3.interest import MAX_UINT64, Curve, Totals
 from protocols.compound_v3.state import Asset, Base, Settings
 from protocols.compound_v3.venue import PRICE_DECIMALS, Market
+from protocols.opening import entered, required
 
 COMET = "comet"
+LIKE = "as a Comet"
+USD = "USD"
 _QUOTE = re.compile(r"/\s*(\w+)")
 """What a feed quotes in, in its description: `COMP / USD`, `Custom price feed for wstETH / ETH`."""
 _ENTRY = (
@@ -54,16 +57,17 @@ def read_market(reader: Reader, config: VenueConfig) -> Market:
     `ReadError` when a value that all accounts depend on could not be read.
     """
     comet = config.addresses[COMET]
-    entry = _entry(reader, config, comet)
+    entry = entered(reader, config, comet, _ENTRY, "a Comet")
     (base_token, base_feed, base_scale, count), (governor, guardian, store_front_wad, target_raw) = (
         entry[:4],
         entry[4:8],
     )
     supply_curve, borrow_curve = Curve(*entry[8:12]), Curve(*entry[12:16])
-    (said, *infos) = _strict(
+    (said, *infos) = required(
         reader,
         config,
         [Call(comet, abi.TOTALS_BASIC), *(Call(comet, abi.GET_ASSET_INFO, (i,)) for i in range(count))],
+        LIKE,
     )
     totals = Totals(said[0], said[1], said[4], said[5], said[6])
     _check_rates(reader, config, comet, totals, supply_curve, borrow_curve)
@@ -72,15 +76,18 @@ def read_market(reader: Reader, config: VenueConfig) -> Market:
     for token, source in ((base_token, base_feed), *((info[1], info[2]) for info in infos)):
         sources[source].append(token)
     answers = _answers(reader, list(sources))
-    counts_in = _counts_in(answers[base_feed][1], [name for _, name in answers.values()])
-    quote_factor = None if counts_in == USD else config.factor(base_token)
+    numeraire = _numeraire(config, base_token, base_feed, answers)
+    quote_factor = config.factor(base_token) if numeraire is None or numeraire.token else None
     quotes, feeds = _quotes(sources, answers, tokens, config, quote_factor)
-    held = _strict(
+    held = required(
         reader,
         config,
         [Call(token, abi.BALANCE_OF, (comet,)) for token in (base_token, *(i[1] for i in infos))],
+        LIKE,
     )
-    supplied = _strict(reader, config, [Call(comet, abi.TOTALS_COLLATERAL, (info[1],)) for info in infos])
+    supplied = required(
+        reader, config, [Call(comet, abi.TOTALS_COLLATERAL, (info[1],)) for info in infos], LIKE
+    )
     base = Base(
         token=base_token,
         symbol=tokens[base_token].symbol,
@@ -113,7 +120,7 @@ def read_market(reader: Reader, config: VenueConfig) -> Market:
         booked=totals,
         feeds=feeds,
         prices=Prices({key: feed.answer_raw for key, feed in feeds.items()}),
-        counts_in=counts_in,
+        numeraire=numeraire,
         stuck=_stuck(totals, supply_curve, borrow_curve, reader.block.timestamp),
     )
 
@@ -125,10 +132,11 @@ def read_totals(market: Market, reader: Reader, config: VenueConfig) -> tuple[To
     """
     comet = market.settings.comet
     assets = list(market.assets.values())
-    said, *supplied = _strict(
+    said, *supplied = required(
         reader,
         config,
         [Call(comet, abi.TOTALS_BASIC), *(Call(comet, abi.TOTALS_COLLATERAL, (a.token,)) for a in assets)],
+        LIKE,
     )
     base = market.base
     found = [
@@ -143,32 +151,6 @@ def read_totals(market: Market, reader: Reader, config: VenueConfig) -> tuple[To
     return tuple(found)
 
 
-def _entry(reader: Reader, config: VenueConfig, comet: Address) -> list[Any]:
-    """What the market is made with, in the order of `_ENTRY`."""
-    found = []
-    for answer in reader.read([Call(comet, function) for function in _ENTRY]):
-        if isinstance(answer, Unread):
-            if answer.reason is Reason.NO_CODE:
-                raise VenueError(config.where, f"no contract at {comet} on chain {reader.block.chain}")
-            if isinstance(answer, Reverted | Garbled):
-                raise VenueError(config.where, f"{comet} is not a Comet")
-            raise ReadError(config.id, answer)
-        found.append(answer[0])
-    return found
-
-
-def _strict(reader: Reader, config: VenueConfig, calls: Sequence[Call]) -> list[tuple[Any, ...]]:
-    """Answers that every account depends on: one that could not be read makes the venue unreadable."""
-    answers = []
-    for call, answer in zip(calls, reader.read(calls), strict=True):
-        if isinstance(answer, Unread):
-            if answer.reason is Reason.NO_CODE or isinstance(answer, Reverted | Garbled):
-                raise VenueError(config.id, f"{call.target} does not answer {call.function.name} as a Comet")
-            raise ReadError(config.id, answer)
-        answers.append(answer)
-    return answers
-
-
 def _check_rates(
     reader: Reader, config: VenueConfig, comet: Address, totals: Totals, supply: Curve, borrow: Curve
 ) -> None:
@@ -179,7 +161,7 @@ def _check_rates(
     asked = [(function, curve, at) for at in places for function, curve in pairs]
     asked = [(function, curve, at) for function, curve, at in asked if curve.rate_wad(at) <= MAX_UINT64]
     calls = [Call(comet, function, (at,)) for function, _, at in asked]
-    (utilization,), *rates = _strict(reader, config, [Call(comet, abi.GET_UTILIZATION), *calls])
+    (utilization,), *rates = required(reader, config, [Call(comet, abi.GET_UTILIZATION), *calls], LIKE)
     ours = [totals.utilization_wad, *(curve.rate_wad(at) for _, curve, at in asked)]
     if [utilization, *(rate for (rate,) in rates)] != ours:
         raise VenueError(config.id, f"{comet} charges other rates than the Comet known here")
@@ -209,13 +191,24 @@ def _answers(
     }
 
 
-def _counts_in(base: str, others: Sequence[str]) -> str | None:
-    """What the market's feeds quote in: the base token's, or, where that is a constant, all the others."""
-    own = _QUOTE.search(base)
-    if own is not None:
-        return own[1]
-    said = {found[1] for name in others if (found := _QUOTE.search(name)) is not None}
-    return said.pop() if len(said) == 1 else None
+def _numeraire(
+    config: VenueConfig,
+    base: Address,
+    base_feed: Address,
+    answers: Mapping[Address, tuple[tuple[Any, ...] | Unread, str]],
+) -> Numeraire | None:
+    """What the market's feeds quote in, by their own words: `None` where these do not tell.
+
+    Where the base's price is a constant of 1, and no other feed quotes in dollars, it is the base itself.
+    """
+    round_, name = answers[base_feed]
+    own = _QUOTE.search(name)
+    said = {found[1] for _, name in answers.values() if (found := _QUOTE.search(name)) is not None}
+    if (own[1] if own is not None else said.pop() if len(said) == 1 else None) == USD:
+        return Numeraire(None, 10**PRICE_DECIMALS)
+    if own is None and not isinstance(round_, Unread) and round_[1] == 10**PRICE_DECIMALS:
+        return Numeraire(base, 10**PRICE_DECIMALS, config.factor(base))
+    return None
 
 
 def _quotes(

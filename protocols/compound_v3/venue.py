@@ -23,6 +23,7 @@ from margin.linear import LinearForm
 from margin.prices import Feed, FeedKey, Prices
 from margin.units import BPS, UINT256_MAX, WAD
 from margin.verdict import Verdict
+from protocols.base import Numeraire
 from protocols.compound_v3.interest import INDEX_SCALE, MAX_UINT64, Totals
 from protocols.compound_v3.linear import NO_DEBT, Line, least_margin_raw, linear_form
 from protocols.compound_v3.state import Asset, Base, CometAccount, Settings
@@ -48,8 +49,8 @@ class Market:
     feeds: Mapping[FeedKey, Feed]
     prices: Prices
     """What the feeds answer today."""
-    counts_in: str | None
-    """What its feeds quote in, by their own words: `USD` or `ETH`, say; `None` where they do not tell."""
+    numeraire: Numeraire | None
+    """What its feeds quote in, by their own words; `None` where they do not tell."""
     stuck: Unread | None
     """Why its interest cannot be computed."""
 

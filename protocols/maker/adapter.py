@@ -134,6 +134,10 @@ class MakerVenue(Market):
         """Collateral and debt."""
         return cells_.PARTS
 
+    def silent_since(self, earlier: MakerVenue | None) -> frozenset[int]:  # noqa: ARG002 - events tell of all
+        """None."""
+        return frozenset()
+
     @property
     def parts(self) -> frozenset[int]:
         """Collateral and debt."""

@@ -115,6 +115,10 @@ class MorphoVenue(Markets):
         """None: every part of a position has its events."""
         return ()
 
+    def silent_since(self, earlier: MorphoVenue | None) -> frozenset[int]:  # noqa: ARG002 - events tell of all
+        """None."""
+        return frozenset()
+
     @property
     def parts(self) -> frozenset[int]:
         """Supply shares, borrow shares and collateral, of every market."""

@@ -64,7 +64,7 @@ def markets(draw: st.DrawFn) -> tuple[Market, CometAccount]:
         booked=Totals(INDEX_SCALE, draw(st.integers(INDEX_SCALE, 3 * INDEX_SCALE)), 10**6, 10**5, NOW),
         feeds={key: Feed(key, NOBODY, key, raw, 8, key, None) for key, raw in feeds.items()},
         prices=Prices(feeds),
-        counts_in=None,
+        numeraire=None,
         stuck=None,
     )
     held = tuple((place, draw(st.integers(1, 3_000))) for place in assets)

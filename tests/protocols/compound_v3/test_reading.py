@@ -24,8 +24,7 @@ from margin.basics import Address, Reason
 from margin.errors import VenueError
 from margin.mending import Change, Deed, Refused
 from margin.units import WAD
-from protocols.base import USD, Failed, Numeraire, VenueConfig
-from protocols.book import silent_parts
+from protocols.base import Failed, Numeraire, VenueConfig
 from protocols.compound_v3 import ADAPTER
 from protocols.compound_v3.adapter import CometVenue
 from protocols.compound_v3.parts import LENT, OWED
@@ -150,7 +149,7 @@ def test_a_debt_moves_without_an_event(lived_in: Local) -> None:
     assert receipt["logs"] == []
     reader = Reader(lived_in.rpc, pin(lived_in.rpc))
     venue = earlier.at_block(reader)
-    assert silent_parts(venue, earlier) == {LENT, OWED}
+    assert venue.silent_since(earlier) == {LENT, OWED}
     _, carried = venue.carry(reader, before)
     assert carried == [replace(account, reported=None) for account in those(lived_in, *owners)[1]]
     assert principals(carried)[0] < before[0].principal
@@ -168,8 +167,8 @@ def test_nothing_is_read_again_where_nobody_had_the_market_accrue(lived_in: Loca
     lived_in.market.warp(12)
     reader = Reader(lived_in.rpc, pin(lived_in.rpc))
     venue = earlier.at_block(reader)
-    assert silent_parts(venue, earlier) == frozenset()
-    assert silent_parts(venue, None) == {LENT, OWED}
+    assert venue.silent_since(earlier) == frozenset()
+    assert venue.silent_since(None) == {LENT, OWED}
     requests = lived_in.rpc.requests
     assert principals(venue.carry(reader, before)[1]) == principals(before)
     assert lived_in.rpc.requests == requests
@@ -186,7 +185,7 @@ def test_a_second_can_hold_several_blocks(lived_in: Local) -> None:
     reader = Reader(lived_in.rpc, pin(lived_in.rpc))
     assert reader.block.timestamp == earlier.block.timestamp
     venue = earlier.at_block(reader)
-    assert silent_parts(venue, earlier) == {LENT, OWED}
+    assert venue.silent_since(earlier) == {LENT, OWED}
     assert principals(venue.carry(reader, before)[1])[0] < before[0].principal
 
 
@@ -241,7 +240,7 @@ def test_managers_are_plain_addresses_and_change_nothing(lived_in: Local) -> Non
 
 def test_a_market_counts_in_what_its_feeds_say(lived_in: Local, monkeypatch: pytest.MonkeyPatch) -> None:
     chain = lived_in.standard
-    assert lived_in.one(chain.cast["edge"])[0].numeraire == Numeraire(USD, 10**8)
+    assert lived_in.one(chain.cast["edge"])[0].numeraire == Numeraire(None, 10**8)
     monkeypatch.setitem(chain.feeds, "WETH", chain.new_feed("Constant price feed", 10**8))
     monkeypatch.setitem(chain.feeds, "wstETH", chain.new_feed("wstETH / ETH price feed", 1_171 * 10**5))
     market = chain.open_market("WETH", [Asset("wstETH", bps(90_00), bps(93_00), bps(97_50))])
@@ -250,7 +249,7 @@ def test_a_market_counts_in_what_its_feeds_say(lived_in: Local, monkeypatch: pyt
     market.supply(user, "wstETH", 10**19)
     market.withdraw(user, "WETH", max_borrow(market, user))
     venue, account = lived_in.one(user)
-    assert venue.numeraire == Numeraire("ETH", 10**8)
+    assert venue.numeraire == Numeraire(market.tokens["WETH"], 10**8, "ETH")
     assert {feed.quote_factor for feed in venue.feeds.values()} == {"ETH"}
     assert not any(feed.loads_on("ETH") for feed in venue.feeds.values())
     assert venue.audit(account).agrees
