@@ -1,4 +1,7 @@
-"""One chain with a venue of every protocol, genuine contracts all, and a wallet that is in each of them."""
+"""One chain with a venue of every protocol, and a wallet that is in each of them.
+
+Genuine contracts, where a registry has them; else our stand-ins.
+"""
 
 from __future__ import annotations
 
@@ -15,6 +18,10 @@ from localnet.aave_v3 import standard as aave_v3_standard
 from localnet.anvil import Anvil
 from localnet.cache import build_directory, cache_dir, sha256_hex
 from localnet.compound_v2 import standard as compound_v2_standard
+from localnet.compound_v3 import standard as compound_v3_standard
+from localnet.compound_v3 import standing as compound_v3_states
+from localnet.compound_v3.contracts import OUR_OWN
+from localnet.compound_v3.market import Comet
 from localnet.maker import states as maker_states
 from localnet.maker.cast import borrowable
 from localnet.maker.market import WAD
@@ -40,6 +47,7 @@ class Many:
     aave_v2: aave_v2.Market
     aave_v3: Mapping[str, aave_v3.Market]
     compound_v2: compound_v2.Market
+    compound_v3: Comet
     maker: Maker
     morpho_blue: MorphoBlue
 
@@ -55,6 +63,7 @@ class Many:
             for version, market in self.aave_v3.items()
         ]
         compound = {"protocol": "compound-v2", "comptroller": self.compound_v2.comptroller.address}
+        comet = {"protocol": "compound-v3", "comet": self.compound_v3.comet.address}
         names = {
             "vat": "MCD_VAT",
             "spotter": "MCD_SPOT",
@@ -65,7 +74,7 @@ class Many:
         }
         vaults = {"protocol": "maker"} | {key: self.maker.addresses[name] for key, name in names.items()}
         morpho = {"protocol": "morpho-blue", "morpho": self.morpho_blue.morpho.address}
-        return [v2, *v3, compound, vaults, morpho]
+        return [v2, *v3, compound, comet, vaults, morpho]
 
     def ether(self) -> list[Address]:
         """The token that stands for ether at each venue."""
@@ -73,6 +82,7 @@ class Many:
             self.aave_v2.reserves["WETH"].token,
             *(market.reserves["WETH"].token for market in self.aave_v3.values()),
             self.compound_v2.markets["WETH"].token,
+            self.compound_v3.tokens["WETH"],
             self.maker.addresses["ETH"],
             self.morpho_blue.tokens["WETH"],
         ]
@@ -120,6 +130,7 @@ def many_venues() -> Iterator[Many]:
     base = maker_states.saved(empty=True)
     parts = [base.name, states.recipe_hash(), aave_v2_states.saved(empty=True).name]
     parts += [states.saved(f"aave-v{version}-empty").name for version in VERSIONS]
+    parts += [compound_v3_states.saved(empty=True).name]
     parts += [morpho_blue_states.saved(empty=True).name, Path(__file__).read_text()]
     place = build_directory(
         cache_dir() / "states" / f"many-{sha256_hex(chr(10).join(parts).encode())[:24]}", _build
@@ -131,6 +142,7 @@ def many_venues() -> Iterator[Many]:
             aave_v2.Market.from_json(anvil, documents["aave_v2"]),
             {v: aave_v3.Market.from_json(anvil, documents[v]) for v in VERSIONS},
             compound_v2.Market(anvil, documents["compound_v2"]),
+            Comet.from_json(anvil, documents["compound_v3"], OUR_OWN),
             Maker.from_json(anvil, documents["maker"]),
             MorphoBlue.from_json(anvil, documents["morpho_blue"]),
         )
@@ -150,10 +162,11 @@ def _build(work: Path) -> None:
             aave_v3_standard.add_liquidity(market)
         compound = compound_v2.Market.deploy(anvil)
         compound_v2_standard.list_all(compound)
+        comet = compound_v3_standard.standard(Comet.deploy(anvil))
         morpho = MorphoBlue.deploy(anvil)
         morpho_blue_standard.list_all(morpho)
         morpho_blue_standard.add_liquidity(morpho)
-        many = Many(anvil, v2, v3, compound, vaults, morpho)
+        many = Many(anvil, v2, v3, compound, comet, vaults, morpho)
         _settle(many, TREASURY, 12_000 * 10**6)
         for number, user in enumerate(CROWD):
             _settle(many, user, (11_900 - 200 * number) * 10**6)
@@ -163,6 +176,7 @@ def _build(work: Path) -> None:
         "aave_v2": v2.to_json(),
         **{version: market.to_json() for version, market in v3.items()},
         "compound_v2": compound.to_json(),
+        "compound_v3": comet.to_json(),
         "maker": vaults.to_json(),
         "morpho_blue": morpho.to_json(),
     }
@@ -180,6 +194,8 @@ def _settle(many: Many, user: Address, usdc_raw: int) -> None:
     compound.supply(user, "WETH", 10 * ETHER)
     compound.enter(user, "WETH")
     compound.borrow(user, "USDC", usdc_raw)
+    many.compound_v3.supply(user, "WETH", 10 * ETHER)
+    many.compound_v3.withdraw(user, "USDC", usdc_raw)
     most = borrowable(vaults, "ETH-B", 10 * WAD)
     vaults.open_vault("ETH-B", user, 10 * WAD, most * usdc_raw // (15_000 * 10**6))
     many.morpho_blue.supply_collateral(user, "WETH/USDC", 10 * ETHER)

@@ -1,4 +1,4 @@
-"""A wallet in six venues of five protocols on one chain: one check, one block, requests within bounds."""
+"""A wallet in seven venues of six protocols on one chain: one check, one block, requests within bounds."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ WITH_A_VIEW = [
     "local/aave-v3/v3.0.2",
     "local/aave-v3/v3.2",
     "local/compound-v2",
+    "local/compound-v3",
     "local/maker",
 ]
 VENUES = [*WITH_A_VIEW, "local/morpho-blue"]
@@ -46,7 +47,7 @@ def test_one_check_shows_them_all_at_one_block(many: Many, run: Run, tmp_path: P
 
 
 def test_a_fall_of_ether_ends_each_of_them(many: Many, run: Run, tmp_path: Path) -> None:
-    """Five tokens stand for it, and in one venue it is what all is counted in."""
+    """Six tokens stand for it, and in one venue it is what all is counted in."""
     many.write_config(tmp_path / "c.toml", many.anvil.url, {"treasury": TREASURY})
     path = str(tmp_path / "c.toml")
     (wallet,) = run("check", "--json", "--config", path).json["wallets"]
@@ -74,8 +75,8 @@ def test_values_are_dollars_where_a_reference_feed_says_so(many: Many, run: Run,
     ether_usd = int(feed.call("latestAnswer")) / 10**8
     (ether,) = [each for each in wallet["exposures"] if each["factor"] == "ETH"]
     # Maker's own chain has a price of its own.
-    vault_usd = sum(leg["value_usd"] for leg in wallet["accounts"][4]["collateral"])
-    assert ether["long_usd"] - vault_usd == pytest.approx(50 * ether_usd, rel=0.001)
+    vault_usd = sum(leg["value_usd"] for leg in wallet["accounts"][5]["collateral"])
+    assert ether["long_usd"] - vault_usd == pytest.approx(60 * ether_usd, rel=0.001)
     assert vault_usd == pytest.approx(1500, rel=0.001)
     assert wallet["equity_usd"] == pytest.approx(wallet["collateral_usd"] - wallet["debt_usd"])
     by_venue = {account["venue"]: account.get("usd_reference") for account in wallet["accounts"]}
