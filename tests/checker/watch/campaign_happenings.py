@@ -139,15 +139,15 @@ class Happened:
             self.judge.counts["ground told"] += 1
         self.judge.must(any_moved, f"{said}, and no ground that moved")
 
-    def all_told(self, truth: Truth) -> None:
-        """Nothing has happened that was not told."""
+    def all_told(self, truth: Truth, *, moved: bool) -> None:
+        """Nothing has happened that was not told; nothing has `moved`, unless that may be an older block."""
         for channel in self.judge.channels:
             due = self._due(truth, channel.key)
             self.judge.must(not due, f"{channel.key} was not told of {due}")
-            for account, ground in truth.grounds.items():
+            for account, ground in truth.grounds.items() if moved else ():
                 key = channel.key, account
-                moved = ground_moved(self.grounds.get(key, {}), ground)
-                self.judge.must(not moved, f"{channel.key} was not told that {account}: {moved}")
+                untold = ground_moved(self.grounds.get(key, {}), ground)
+                self.judge.must(not untold, f"{channel.key} was not told that {account}: {untold}")
                 if self.begun is not None:
                     self.grounds[key] = {**self.grounds.get(key, {}), **ground}
 

@@ -378,7 +378,17 @@ class Judge:
             self.must(
                 self.last.get((channel.key, WATCH), Band.OK) is Band.OK, "the watch sees and does not say so"
             )
-        self.happened.all_told(truth)
+        self.happened.all_told(truth, moved=not self._may_lag(self.outcomes))
+
+    def _may_lag(self, outcomes: Sequence[Outcome]) -> bool:
+        """Whether what is read is of a lower block than was decided from lately, and so says nothing.
+
+        A branch that is the shorter one looks like a node that lags until it has grown.
+        """
+        if any(trouble == OLD for one in outcomes for trouble, _ in one.condition.ends):
+            return True
+        lately = [hash_ for hash_, at in self.served.items() if self.elapsed - at <= GRACE_S]
+        return any(self.truths[hash_].number > self.heads[-1][0] for hash_ in lately)
 
     # Repeats
 
@@ -400,8 +410,7 @@ class Judge:
         """Whoever is badly off for long is told so again."""
         if not all(one.lived and one.minded and not one.failed for one in outcomes):
             return
-        # What is read at an older block than was decided from says nothing, for the time of grace.
-        if any(trouble == OLD for one in outcomes for trouble, _ in one.condition.ends):
+        if self._may_lag(outcomes):
             return
         every = PATIENCE.repeat_after_s
         assert every is not None
