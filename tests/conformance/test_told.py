@@ -57,14 +57,14 @@ def moved(subject: Subject, venue: Any, account: Any, told: Liquidated) -> None:
     )
     left = {leg.token: leg.amount_raw for one in after for leg in book.venue.collateral_legs(one)}
     owing = {leg.token: leg.amount_raw for one in after for leg in book.venue.debt_legs(one)}
-    collateral, debt = held[told.collateral_token], owed[told.debt_token]
-    assert (told.collateral_symbol, told.collateral_decimals) == (collateral.symbol, collateral.decimals)
+    debt = owed[told.debt_token]
     assert (told.debt_symbol, told.debt_decimals) == (debt.symbol, debt.decimals)
-    taken = collateral.amount_raw - left.get(told.collateral_token, 0)
-    assert abs(taken - told.seized_raw - told.fee_raw) <= ROUNDED_RAW
-    for token, symbol, decimals, taken_raw in told.also_taken:
+    first_raw = told.seized_raw + told.fee_raw
+    first = (told.collateral_token, told.collateral_symbol, told.collateral_decimals, first_raw)
+    for token, symbol, decimals, taken_raw in (first, *told.also_taken) if held else ():
         assert (symbol, decimals) == (held[token].symbol, held[token].decimals)
         assert abs(held[token].amount_raw - left.get(token, 0) - taken_raw) <= ROUNDED_RAW
+    assert held or (first_raw, told.also_taken) == (0, ())
     gone = dict(told.written_off)
     for token, leg in owed.items():
         paid = told.repaid_raw if token == told.debt_token else 0
