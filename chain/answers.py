@@ -34,6 +34,11 @@ class Garbled(Unread):
     """The contract's own answer is not what its function should give; no fault of the node."""
 
 
+def by_contract(answer: Unread) -> bool:
+    """Whether the contract, or that there is none, is why: a final answer, no failure of the node."""
+    return isinstance(answer, Reverted | Garbled) or answer.reason is Reason.NO_CODE
+
+
 @dataclass(frozen=True, slots=True)
 class Again(Unread):
     """One answer of a batch that this endpoint could not give now; another, or a moment, may."""

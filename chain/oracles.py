@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from chain.abi import Function
-from chain.answers import Garbled, Reverted
+from chain.answers import by_contract
 from chain.reader import Call, Reader
 from chain.text import clean
 from margin.basics import Address, Reason, Unread
@@ -28,7 +28,7 @@ class FeedAnswer:
     """As given, zero and negative too: the protocol decides what it makes of that."""
     decimals: int | None
     updated_at: int | None
-    """Seconds since 1970."""
+    """Seconds since 1970. Some answer 0, which says nothing."""
     round_id: int | None
     description: str | None
     """Sanitised, e.g. `ETH / USD`."""
@@ -48,8 +48,7 @@ def read_feeds(reader: Reader, addresses: Sequence[Address]) -> list[FeedAnswer 
 def _feed(address: Address, parts: Sequence[tuple[Any, ...] | Unread]) -> FeedAnswer | Unread:
     for part in parts:
         # A part that the node failed to give is not one that the source lacks.
-        own = isinstance(part, Reverted | Garbled)
-        if isinstance(part, Unread) and not own and part.reason is not Reason.NO_CODE:
+        if isinstance(part, Unread) and not by_contract(part):
             return part
     answer, round_, decimals, description = (None if isinstance(part, Unread) else part for part in parts)
     if answer is None and round_ is None:
@@ -65,7 +64,7 @@ def _feed(address: Address, parts: Sequence[tuple[Any, ...] | Unread]) -> FeedAn
         address=address,
         answer_raw=answer_raw,
         decimals=None if decimals is None else int(decimals[0]),
-        updated_at=None if round_ is None else int(round_[3]),
+        updated_at=None if round_ is None else int(round_[3]) or None,
         round_id=None if round_ is None else int(round_[0]),
         description=None if description is None else clean(str(description[0])) or None,
     )

@@ -5,13 +5,15 @@ Everything here is integers; floats are made at the very end, in the `_usd` prop
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any, TypeVar
 
+from checker import words
 from checker.bands import Band, Bands, worst
 from checker.dollars import NO_DOLLARS, Dollars, Reference
+from checker.oracle_age import NO_SOURCES, Sources, is_stale
 from margin.account import AccountKey
 from margin.basics import Address, Reason, Unread
 from margin.errors import Undecided
@@ -38,6 +40,10 @@ class FeedView:
     direction: str
     liquidation_price_raw: int | None
     """`None`: no positive answer does, or the account is liquidatable already."""
+    roots: tuple[Address, ...] = ()
+    """The aggregators underneath, where the feed is composed."""
+    age_s: int | None = None
+    """How old the answer was at the block, by its oldest part; `None` where nobody says."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,8 +149,12 @@ def view(
     account: Any,
     bands: Bands,
     dollars: Dollars = NO_DOLLARS,
+    sources: Sources = NO_SOURCES,
 ) -> AccountView:
-    """The view of an account that was read, or of one that could not be. `dollars`: the chain's."""
+    """The view of an account that was read, or of one that could not be.
+
+    `dollars`, `sources`: the chain's.
+    """
     timestamp = venue.block.timestamp
     if isinstance(account, Failed):
         return AccountView(account.key, protocol, timestamp, Band.UNKNOWN, unread=(account.unread,))
@@ -159,6 +169,12 @@ def view(
     tokens = [leg.token for leg in collateral] + [leg.token for leg in debt]
     unpriced = [leg.symbol for leg in collateral if leg.value_raw is None]
     unread = undecided + [Unread(Reason.ORACLE, f"no price of {symbol} could be read") for symbol in unpriced]
+    used = [venue.feeds[key] for key in venue.feeds_of(account)]
+    feeds = (
+        replace(one, roots=sources.roots(feed), age_s=sources.age_s(feed, timestamp))
+        for one, feed in zip(liquidation.feeds, used, strict=True)
+    )
+    liquidation = replace(liquidation, feeds=tuple(feeds))
     at = liquidation.at_constant_prices
     edges = liquidation.smallest_shock_wad, None if at is None else at - timestamp
     return AccountView(
@@ -177,9 +193,19 @@ def view(
         dollars=dollars,
         liquidation=liquidation,
         blocked=venue.blocked(account) if liquidatable else None,
-        notes=tuple(venue.notes(account)),
+        notes=(*venue.notes(account), *_doubts(sources, liquidation.feeds)),
         unread=tuple(unread),
     )
+
+
+def _doubts(sources: Sources, feeds: Sequence[FeedView]) -> Iterator[str]:
+    """Oracle answers of a doubtful age."""
+    if sources.unread is not None and feeds:
+        yield f"what its prices stand on could not be read: {sources.unread}"
+    for feed in feeds if sources.age_says else ():
+        if feed.age_s is not None and is_stale(feed.age_s):
+            aged = words.span(abs(feed.age_s)) + (" old" if feed.age_s >= 0 else " younger than the block")
+            yield f"the oracle's answer for {feed.asset} is {aged}"
 
 
 def _band(

@@ -161,6 +161,8 @@ def _liquidation(account: AccountView, liquidation: Liquidation) -> Json:
         "feeds": [
             {
                 "feed": feed.feed,
+                **({"root": feed.roots[0]} if feed.roots else {}),
+                **({"roots": list(feed.roots)} if len(feed.roots) > 1 else {}),
                 "asset": feed.asset,
                 "decimals": feed.decimals,
                 "price_raw": str(feed.price_raw),
@@ -168,6 +170,7 @@ def _liquidation(account: AccountView, liquidation: Liquidation) -> Json:
                 "liquidation_price_raw": None
                 if feed.liquidation_price_raw is None
                 else str(feed.liquidation_price_raw),
+                "age_seconds": feed.age_s,
             }
             for feed in liquidation.feeds
         ],

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -14,11 +14,12 @@ from chain.reader import Reader
 from chain.rpc import Rpc, Settings
 from checker.config import Chain, Config
 from checker.dollars import NO_DOLLARS, Dollars, read_dollars
+from checker.oracle_age import NO_SOURCES, Sources, read_sources
 from checker.side_by_side import side_by_side
 from checker.venues import Place, places, references, refuse_doubles, refuse_namesakes
 from margin.basics import Address, BlockRef, Reason, Unread
 from margin.errors import ChainUnreadable, ConfigError, ReadError, VenueError
-from protocols.base import Book, Failed
+from protocols.base import Book, Failed, Venue
 
 _MOST_PATIENCE_S = 70.0
 """A node that does not answer is told within 75 seconds, whatever is to be read."""
@@ -49,6 +50,8 @@ class ChainReading:
     """HTTP requests made."""
     dollars: Dollars = NO_DOLLARS
     """What venues count in, in US dollars at that block, where it is something else."""
+    sources: Sources = NO_SOURCES
+    """What the feeds of the accounts stand on."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,10 +146,10 @@ def read_chain(
             VenueReading(place, _read_venue(place, reader, owners, say, blame=is_first and spec not in TAGS))
             for place in known
         )
-        dollars = dollars_of(reader, chain, venues)
+        dollars, sources = dollars_of(reader, chain, venues), sources_of(reader, chain, venues)
         try:
             if _names_hash(spec) or still_canonical(rpc, block):
-                return ChainReading(chain.name, block, venues, None, rpc.requests, dollars)
+                return ChainReading(chain.name, block, venues, None, rpc.requests, dollars, sources)
         except ChainUnreadable as failure:
             return _nothing(chain.name, known, failure.unread, rpc.requests)
     replaced = Unread(Reason.BLOCK_NOT_FOUND, "the pinned block was replaced while it was read, twice")
@@ -155,15 +158,25 @@ def read_chain(
 
 def dollars_of(reader: Reader, chain: Chain, venues: Sequence[VenueReading]) -> Dollars:
     """The reference feeds that the accounts just read are valued by."""
-    numeraires = {
-        one.book.venue.numeraire_of(account)
-        for one in venues
-        if not isinstance(one.book, Unread)
-        for accounts in one.book.accounts.values()
-        for account in accounts
-        if not isinstance(account, Failed)
-    }
+    numeraires = {venue.numeraire_of(account) for venue, account in _accounts(venues)}
     return read_dollars(reader, references(chain, reader.block.chain_id), numeraires)
+
+
+def sources_of(reader: Reader, chain: Chain, venues: Sequence[VenueReading]) -> Sources:
+    """What the feeds that the accounts just read depend on are composed of."""
+    used = [venue.feeds[key] for venue, account in _accounts(venues) for key in venue.feeds_of(account)]
+    age_says = chain.head_age_limit_s(reader.block.chain_id) is not None
+    return read_sources(reader, used, age_says=age_says)
+
+
+def _accounts(venues: Sequence[VenueReading]) -> Iterator[tuple[Venue[Any], Any]]:
+    """Every account that was read, with its venue."""
+    for one in venues:
+        if not isinstance(one.book, Unread):
+            for accounts in one.book.accounts.values():
+                for account in accounts:
+                    if not isinstance(account, Failed):
+                        yield one.book.venue, account
 
 
 def _patience_s(owners: Sequence[Address]) -> float:

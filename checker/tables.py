@@ -163,7 +163,7 @@ def _edges(account: AccountView, liquidation: Liquidation) -> Iterator[Renderabl
         edge_raw = feed.liquidation_price_raw or 0
         price = f"{words.plain(feed.asset, 40)} {sign} {mark}{words.price(edge_raw, feed.decimals)}"
         grid.add_row(
-            label, Text(price, "bold"), f"({words.shock(move_wad)})", Text(f"answer {edge_raw}", "dim")
+            label, Text(price, "bold"), f"({words.shock(move_wad)})", Text(_answer(edge_raw, feed), "dim")
         )
         label = ""
     if grid.row_count:
@@ -184,6 +184,15 @@ def _edges(account: AccountView, liquidation: Liquidation) -> Iterator[Renderabl
         block = liquidation.block_at_constant_prices
         when = words.moment(at) if block is None else f"block {block:,}, about {words.moment(at)}"
         yield Text(f"if nothing moves: {when} ({words.span(left)})")
+
+
+def _answer(edge_raw: int, feed: FeedView) -> str:
+    """The answer that does it, and whose answer moves it."""
+    said = f"answer {edge_raw}"
+    if feed.roots:
+        rest = f" and {len(feed.roots) - 1} more" if len(feed.roots) > 1 else ""
+        said += f", stands on {words.short(feed.roots[0])}{rest}"
+    return said
 
 
 def _moves(liquidation: Liquidation) -> list[tuple[int, FeedView]]:

@@ -105,6 +105,7 @@ def wallet_view(wallet: Wallet, readings: Sequence[ChainReading]) -> WalletView:
                         account,
                         wallet.bands,
                         reading.dollars,
+                        reading.sources,
                     )
                     accounts.append(seen)
                     unread += [UnreadItem(place.id, seen.key.account, u) for u in seen.unread]

@@ -26,7 +26,6 @@ import atexit
 import contextlib
 import http.client
 import json
-import socket
 import subprocess
 import tempfile
 import time
@@ -39,6 +38,7 @@ from typing import IO, Any, Self
 
 from localnet.cache import write_atomically
 from localnet.packages import anvil_binary
+from localnet.ports import claim_port
 from margin.errors import LocalnetError
 
 GENESIS_TIMESTAMP = 1_700_000_000
@@ -71,10 +71,12 @@ class Anvil:
     One thread at a time: requests share a connection. Other clients may use `url` meanwhile.
     """
 
-    def __init__(self, process: subprocess.Popen[bytes], port: int, log: IO[bytes]) -> None:
+    def __init__(
+        self, process: subprocess.Popen[bytes], port: int, log: IO[bytes], claim: IO[bytes] | None
+    ) -> None:
         self._process = process
         self._guard = _guard(process.pid)
-        self._log = log
+        self._log, self._claim = log, claim
         self._port = port
         self._connection = http.client.HTTPConnection("127.0.0.1", port, timeout=REQUEST_SECONDS)
         self._next_id = 0
@@ -102,7 +104,9 @@ class Anvil:
         `port` 0: a free one.
         Raises LocalnetError when it does not come up.
         """
-        port = port or _free_port()
+        claim = None
+        if not port:
+            port, claim = claim_port()
         command = [str(anvil_binary()), "--port", str(port), "--accounts", "1", "--quiet"]
         command += ["--gas-limit", str(GAS_LIMIT), "--base-fee", "0", "--gas-price", "0"]
         states = STATES_KEPT if blocks_kept is None else blocks_kept
@@ -129,8 +133,10 @@ class Anvil:
             )
         except OSError as error:
             log.close()
+            if claim is not None:
+                claim.close()
             raise LocalnetError(f"anvil does not start: {error.strerror}") from error
-        anvil = cls(process, port, log)
+        anvil = cls(process, port, log, claim)
         atexit.register(anvil.stop)
         try:
             anvil._wait_until_up()
@@ -173,6 +179,8 @@ class Anvil:
             with contextlib.suppress(BrokenPipeError):  # somebody ended the guard already
                 self._guard.communicate(b"stopped\n")
         self._log.close()
+        if self._claim is not None:
+            self._claim.close()
 
     def request(self, method: str, *params: object) -> Any:
         """The result of one JSON-RPC request, as JSON gives it.
@@ -298,11 +306,3 @@ def _guard(pid: int) -> subprocess.Popen[bytes]:
     """
     script = f"read -r _ || kill {pid}"
     return subprocess.Popen(["/bin/sh", "-c", script], stdin=subprocess.PIPE, start_new_session=True)
-
-
-def _free_port() -> int:
-    """A TCP port that was free a moment ago."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-    return port

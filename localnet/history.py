@@ -37,8 +37,10 @@ class RecordedAnvil(Anvil):
     Made by `open`. What is sent must not be reverted.
     """
 
-    def __init__(self, process: subprocess.Popen[bytes], port: int, log: IO[bytes]) -> None:
-        super().__init__(process, port, log)
+    def __init__(
+        self, process: subprocess.Popen[bytes], port: int, log: IO[bytes], claim: IO[bytes] | None
+    ) -> None:
+        super().__init__(process, port, log, claim)
         self._bodies: dict[int, list[Any]] = {}
         """Block number → transactions, as a state has them."""
         self._transactions: list[bytes] = []

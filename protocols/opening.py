@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from chain.abi import Function
-from chain.answers import Garbled, Reverted
+from chain.answers import Garbled, Reverted, by_contract
 from chain.reader import Call, Reader
 from margin.basics import Address, Reason, Unread
 from margin.errors import ReadError, VenueError
@@ -42,7 +42,7 @@ def required(reader: Reader, config: VenueConfig, calls: Sequence[Call], like: s
     answers = []
     for call, answer in zip(calls, reader.read(calls), strict=True):
         if isinstance(answer, Unread):
-            if answer.reason is Reason.NO_CODE or isinstance(answer, Reverted | Garbled):
+            if by_contract(answer):
                 raise VenueError(config.id, f"{call.target} does not answer {call.function.name} {like}")
             raise ReadError(config.id, answer)
         answers.append(answer)

@@ -101,6 +101,7 @@ def _feed(health: FeedHealth) -> dict[str, Any]:
     feed = health.feed
     return {
         "feed": feed.address,
+        **({"roots": list(health.roots)} if health.roots else {}),
         "asset": words.plain(feed.asset),
         "answer_raw": str(feed.answer_raw),
         "decimals": feed.decimals,

@@ -14,9 +14,9 @@ from checker import words
 from checker.config import Chain, Config
 from checker.doctor.findings import Problem, Status, status_of
 from checker.dollars import read_dollars
-from checker.oracle_age import age_s, is_stale
+from checker.oracle_age import is_stale, read_sources
 from checker.venues import Place, places, references, refuse_namesakes
-from margin.basics import BlockRef, Unread
+from margin.basics import Address, BlockRef, Unread
 from margin.errors import ConfigError, ReadError, VenueError
 from margin.prices import Feed
 from protocols.base import Numeraire, Venue
@@ -31,7 +31,9 @@ class FeedHealth:
 
     feed: Feed
     age_s: int | None
-    """At the block; None where the source does not say when it was written."""
+    """At the block, by its oldest part; None where nobody says when it was written."""
+    roots: tuple[Address, ...] = ()
+    """The aggregators underneath, where it is composed."""
 
     @property
     def is_stale(self) -> bool:
@@ -100,9 +102,13 @@ def _examine(place: Place, reader: Reader) -> VenueHealth:
     except AbiError as error:
         said = f"its contracts' answers do not fit each other: {error}"
         return VenueHealth(place, problems=(Problem(Status.FAIL, said),))
-    now = venue.block.timestamp
-    feeds = tuple(FeedHealth(feed, age_s(feed, now)) for feed in venue.feeds.values())
+    now, sources = venue.block.timestamp, read_sources(reader, venue.feeds.values())
+    feeds = tuple(
+        FeedHealth(feed, sources.age_s(feed, now), sources.roots(feed)) for feed in venue.feeds.values()
+    )
     gaps = [Problem.of(unread, subject) for subject, unread in venue.gaps()]
+    if sources.unread is not None:
+        gaps.append(Problem.of(sources.unread, "what its feeds stand on"))
     return VenueHealth(place, feeds, (*gaps, *_stale(feeds)))
 
 

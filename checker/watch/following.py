@@ -8,7 +8,7 @@ what the chain knows of them has not changed, only prices and the clock have.
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, cast
 
 from chain.abi import AbiError
@@ -81,7 +81,7 @@ class Following:
         except (ReadError, VenueError, AbiError, _NotSoError):
             self._last, self.logs = None, {}
             return read_chain(self.rpc, self.chain, self.config, self.owners, "latest", lambda _: None)
-        self._last = ChainReading(reading.chain, block, venues, None, self.rpc.requests, dollars)
+        self._last = replace(reading, block=block, venues=venues, requests=self.rpc.requests, dollars=dollars)
         return self._last
 
     def _gone_on(self, before: ChainReading, again: set[Address]) -> ChainReading:
@@ -96,7 +96,7 @@ class Following:
         venues = tuple(self._venue(one, reader, last, again) for one in before.venues)
         dollars = dollars_of(reader, self.chain, venues)
         self._settled(block, venues)
-        return ChainReading(before.chain, block, venues, None, self.rpc.requests, dollars)
+        return replace(before, block=block, venues=venues, requests=self.rpc.requests, dollars=dollars)
 
     def _venue(
         self, before: VenueReading, reader: Reader, last: BlockRef, again: set[Address]

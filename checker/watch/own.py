@@ -12,7 +12,7 @@ from typing import Any
 from checker import words
 from checker.bands import Band
 from checker.config import Chain
-from checker.oracle_age import age_s, is_stale
+from checker.oracle_age import is_stale
 from checker.watch.memory import WATCH
 from checker.watch.outbox_rows import Queued
 from checker.watch.sight import Sight
@@ -103,8 +103,8 @@ def oracles_of(chain: Chain, sight: Sight) -> list[Observation]:
 
     None where age says nothing: on a chain whose head may be of any age.
     """
-    block = sight.reading.block
-    if block is None or chain.head_age_limit_s(block.chain_id) is None:
+    block, sources = sight.reading.block, sight.reading.sources
+    if block is None or chain.head_age_limit_s(block.chain_id) is None or sources.unread is not None:
         return []
     used: dict[tuple[str, str], tuple[Venue[Any], Feed]] = {}
     for venue, account in sight.held.values():
@@ -113,11 +113,11 @@ def oracles_of(chain: Chain, sight: Sight) -> list[Observation]:
         for key in venue.feeds_of(account):
             feed = venue.feeds[key]
             used[venue.id, feed.address] = venue, feed
-    return [_oracle(venue, feed, block.timestamp) for venue, feed in used.values()]
+    return [_oracle(venue, feed, sources.age_s(feed, block.timestamp)) for venue, feed in used.values()]
 
 
-def _oracle(venue: Venue[Any], feed: Feed, now: int) -> Observation:
-    asset, age = words.plain(feed.asset, 40), age_s(feed, now)
+def _oracle(venue: Venue[Any], feed: Feed, age: int | None) -> Observation:
+    asset = words.plain(feed.asset, 40)
     subject, name = f"{WATCH}{venue.id}/oracle/{feed.address}", f"the price of {asset} at {venue.id}"
     if age is None or not is_stale(age):
         return well(subject, name, "it was written again")

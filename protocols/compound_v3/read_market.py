@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from chain.abi import Function
-from chain.answers import Garbled, Reverted
+from chain.answers import by_contract
 from chain.erc20 import Token, TokenCache
 from chain.reader import Call, Reader
 from chain.text import clean
@@ -229,11 +229,10 @@ def _quotes(
         symbols = "+".join(tokens[token].symbol for token in dict.fromkeys(priced))
         round_, _ = answers[source]
         if isinstance(round_, Unread):
-            own = round_.reason is Reason.NO_CODE or isinstance(round_, Reverted | Garbled)
             said = (
                 f"the price feed of {symbols} gives no answer, and nothing that hangs on it can be absorbed"
             )
-            quotes[source] = Unread(Reason.ORACLE, said) if own else round_
+            quotes[source] = Unread(Reason.ORACLE, said) if by_contract(round_) else round_
         elif round_[1] <= 0:
             said = f"the price feed of {symbols} answers {round_[1]}, which the market refuses (BadPrice)"
             quotes[source] = Unread(Reason.ORACLE, said[:200])

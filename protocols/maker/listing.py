@@ -11,11 +11,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from chain.abi import Function, to_address
-from chain.answers import Garbled, Reverted
+from chain.answers import by_contract
 from chain.logs import LogFilter, scan_logs
 from chain.reader import Call, Reader
 from chain.text import clean
-from margin.basics import ZERO_ADDRESS, Address, Reason, Unread
+from margin.basics import ZERO_ADDRESS, Address, Unread
 from margin.errors import ReadError
 from protocols.maker import abi
 
@@ -99,7 +99,7 @@ def _own(reader: Reader, calls: Sequence[Call]) -> list[tuple[Any, ...] | None]:
     found: list[tuple[Any, ...] | None] = []
     for answer in reader.read(calls):
         if isinstance(answer, Unread):
-            if answer.reason is not Reason.NO_CODE and not isinstance(answer, Reverted | Garbled):
+            if not by_contract(answer):
                 raise ReadError("adapters of collateral", answer)
             found.append(None)
         else:

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from chain.answers import Garbled, Reverted
+from chain.answers import Garbled, Reverted, by_contract
 from chain.reader import Call, Reader
 from margin.basics import ZERO_ADDRESS, Address, Reason, Unread
 from margin.prices import Feed, FeedKey
@@ -110,7 +110,7 @@ def _answer(
     elif words is None:
         # What the node could not tell of the timetable is not what the pip has not.
         failed = [part for part in row[1:3] if isinstance(part, Unread)]
-        own = all(isinstance(part, Reverted | Garbled) or part.reason is Reason.NO_CODE for part in failed)
+        own = all(by_contract(part) for part in failed)
         return Unread(Reason.ORACLE, f"the pip {pip} lets nobody read its price") if own else failed[0]
     elif isinstance(words, Unread):
         return words

@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 from eth_abi.abi import encode
 from eth_utils.crypto import keccak
 
-from chain.answers import Garbled, Reverted
+from chain.answers import Garbled, by_contract
 from chain.erc20 import TokenCache
 from chain.reader import Call, Reader
 from margin.basics import ZERO_ADDRESS, Address, Reason, Unread
@@ -148,7 +148,7 @@ def _totals(said: tuple[Any, ...]) -> dict[str, int]:
 
 
 def _no_answer(market: Market, answer: Unread) -> Unread:
-    if answer.reason is Reason.NO_CODE or isinstance(answer, Reverted | Garbled):
+    if by_contract(answer):
         return Unread(Reason.ORACLE, f"the oracle of {market.name} gives no price ({answer.detail})"[:200])
     return answer
 
@@ -196,7 +196,7 @@ def _rates(reader: Reader, keys: Sequence[bytes], params: Sequence[tuple[Any, ..
 
 
 def _other_model(irm: Address, answer: Unread) -> Unread:
-    if answer.reason is Reason.NO_CODE or isinstance(answer, Reverted | Garbled):
+    if by_contract(answer):
         return Unread(Reason.UNSUPPORTED, f"interest-rate model {irm} is not the adaptive curve known here")
     return answer
 

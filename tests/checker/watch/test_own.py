@@ -10,9 +10,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from eth_abi.abi import encode
 from sqlalchemy import Engine, event
 from sqlalchemy.exc import OperationalError
 
+from chain.abi import Function
+from chain.oracles import LATEST_ANSWER
 from checker.bands import Band
 from checker.demo.world import World
 from checker.watch import last_word
@@ -26,6 +29,8 @@ from checker.watch.store import WatchStore
 from checker.watch.values import ChannelKey, Entry, Kind, Message
 from checker.watch.watcher import Watcher
 from margin.errors import StoreError
+from tests.chain.contracts import at
+from tests.chain.test_tokens_and_feeds import answering
 from tests.checker.test_snapshot import SwapViews
 from tests.checker.watch.made import Inbox
 from tests.checker.watch.scene import IMPATIENT, Scene, Taken, changes, entry
@@ -162,6 +167,28 @@ def test_an_oracle_that_is_not_written_is_told_and_that_it_is_again(scene: Scene
     assert "the price of WETH at local/aave-v3" in old
     assert not [name for name in old if "LINK" in name], old
     assert "the oracle's answer is 1 d" in old["the price of WETH at local/aave-v3"].sentences[0]
+    aged.move("WETH", 1.0)
+    again = entry(aged.round(31), "the price of WETH at local/aave-v3")
+    assert (again.old, again.new) == (Band.UNKNOWN, Band.OK)
+
+
+def test_a_source_that_says_no_age_is_as_old_as_what_it_stands_on(scene: Scene) -> None:
+    """As Aave's price caps: they answer, and do not say when that was written."""
+    aged = other_chain(scene, max_head_age_s=10**9)
+    market, feed = aged.market, aged.market.feed("WETH")
+    parts = {
+        LATEST_ANSWER: encode(["int256"], [feed.call("latestAnswer")]),
+        Function("BASE_TO_USD_AGGREGATOR()", "address"): encode(["address"], [feed.address]),
+    }
+    market.anvil.set_code(at(400), answering(parts))
+    market.oracle.send("setAssetSources", [market.reserves["WETH"].token], [at(400)])
+    aged.watcher.once()
+    aged.channel.taken()
+    aged.market.warp(27 * 3600)
+    messages = [*aged.round(31), *aged.round(GRACE)]
+    old = {one.name for message in messages if message.kind is Kind.WATCH for one in message.entries}
+    assert "the price of WETH at local/aave-v3" in old
+    aged.watcher.rounds.chains["local"].following.whole_every_s = 0.0
     aged.move("WETH", 1.0)
     again = entry(aged.round(31), "the price of WETH at local/aave-v3")
     assert (again.old, again.new) == (Band.UNKNOWN, Band.OK)
