@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from chain.rpc import Settings
 from checker.config import Config
 from checker.snapshot import TAGS, BlockChoice, ChainReading, read_chains
-from checker.surprises import surprises
+from checker.surprises import left_unread, surprises
 from checker.wallet_view import Report, wallet_view
 from margin.errors import ConfigError
 
@@ -72,7 +72,10 @@ def refuse_bad_blocks(values: Sequence[str]) -> None:
 
 
 def _warnings(config: Config, readings: Sequence[ChainReading]) -> list[str]:
-    seen = zip(config.chains, readings, strict=True)
-    return surprises(
-        config, [(chain, r.block.chain_id, bool(r.venues)) for chain, r in seen if r.block is not None]
-    )
+    seen = [
+        (chain, r.block.chain_id, bool(r.venues))
+        for chain, r in zip(config.chains, readings, strict=True)
+        if r.block is not None
+    ]
+    unread = [line for chain, chain_id, _ in seen for line in left_unread(chain, chain_id)]
+    return [*surprises(config, seen), *unread]

@@ -77,7 +77,7 @@ def chosen_venue(config: Config, asked: str) -> str:
     for chain in config.chains:
         refuse_doubles(chain)
         ids = [chain.chain_id] if chain.chain_id is not None else _usual_ids(chain.name)
-        known |= {place.id: None for each in ids for place in places(chain, each, config)}
+        known |= {place.id: None for each in ids for place in places(chain, each, config, on_request=True)}
     if asked in known:
         return asked
     meant = [venue for venue in known if asked.strip("/") and f"/{asked.strip('/')}/" in f"/{venue}/"]

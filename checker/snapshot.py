@@ -16,6 +16,7 @@ from checker.config import Chain, Config
 from checker.dollars import NO_DOLLARS, Dollars, read_dollars
 from checker.oracle_age import NO_SOURCES, Sources, read_sources
 from checker.side_by_side import side_by_side
+from checker.surprises import left_unread
 from checker.venues import Place, places, references, refuse_doubles, refuse_namesakes
 from margin.basics import Address, BlockRef, Reason, Unread
 from margin.errors import ChainUnreadable, ConfigError, ReadError, VenueError
@@ -119,9 +120,14 @@ def read_chains(
     readings = side_by_side(read, config.chains, left_alone)
     if not any(reading.venues or reading.unread for reading in readings):
         known = ", ".join(f"{r.chain} (chain id {r.block.chain_id})" for r in readings if r.block)
-        raise ConfigError(
-            config.source or "configuration", f"the address book knows no venue on {known}: add [[venues]]"
-        )
+        said = f"the address book knows no venue on {known}: add [[venues]]"
+        left = [
+            line
+            for chain, reading in zip(config.chains, readings, strict=True)
+            if reading.block is not None
+            for line in left_unread(chain, reading.block.chain_id)
+        ]
+        raise ConfigError(config.source or "configuration", "; ".join(left) or said)
     return readings
 
 

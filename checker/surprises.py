@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from checker.config import Chain, Config
-from checker.venues import book_of
+from checker.venues import book_of, left_out
 from protocols.deployments import books
 
 Seen = tuple[Chain, int, bool]
@@ -29,4 +29,14 @@ def surprises(config: Config, seen: Sequence[Seen]) -> list[str]:
         for symbol in config.factors_by_symbol
         if symbol not in symbols
     ]
+    return said
+
+
+def left_unread(chain: Chain, chain_id: int) -> list[str]:
+    """One line for each venue of the address book that a check leaves out, with what would include it."""
+    said = []
+    for known, why in left_out(chain, chain_id):
+        (key, address), *_ = known.addresses.items()
+        table = f'[[venues]] with chain = "{chain.name}", protocol = "{known.protocol}", {key} = "{address}"'
+        said.append(f"{known.id_on(chain.name)} was not looked at, since {why}; to include it add {table}")
     return said

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from checker.config import Chain, Config, VenueEntry
 from margin.basics import Address
 from margin.errors import ConfigError
+from protocols import registry
 from protocols.base import Adapter, VenueConfig
 from protocols.deployments import ChainBook, Deployment, books
 from protocols.registry import adapters
@@ -41,24 +42,41 @@ def references(chain: Chain, chain_id: int | None) -> dict[Address, Address]:
     return {**known, **chain.references}
 
 
-def places(chain: Chain, chain_id: int | None, config: Config) -> tuple[Place, ...]:
+def places(
+    chain: Chain, chain_id: int | None, config: Config, *, on_request: bool = False
+) -> tuple[Place, ...]:
     """The venues of a chain, in a fixed order: the address book's, then the user's as they stand.
 
     A venue of the user's with the addresses of one in the book, or with its id, stands for it, so
-    that nothing is counted twice; `refuse_namesakes` says where the latter is a mistake.
+    that nothing is counted twice; `refuse_namesakes` says where the latter is a mistake. Those of the
+    book that are looked at only where they are named are left out, unless `on_request`.
     """
-    factors = _factors(book_of(chain, chain_id), config)
-    own_ids = [_id(chain, entry) for entry in chain.venues]
+    book = book_of(chain, chain_id)
+    factors = _factors(book, config)
     found = []
-    for known in _of_book(chain, chain_id):
-        id_ = known.id_on(chain.name)
-        if id_ not in own_ids:
+    for known in _others(chain, chain_id):
+        if on_request or registry.on_request(adapters()[known.protocol]) is None:
+            id_ = known.id_on(chain.name)
             venue = VenueConfig(id_, known.addresses, known.where, factors, known.start_block)
             found.append(Place(adapters()[known.protocol], venue, is_users=False))
+    starts = {_key_of(one): one.start_block for one in (book.venues if book is not None else ())}
     for entry in chain.venues:
-        venue = VenueConfig(_id(chain, entry), entry.addresses, entry.where, factors, options=entry.options)
+        venue = VenueConfig(
+            _id(chain, entry),
+            entry.addresses,
+            entry.where,
+            factors,
+            starts.get(_key_of(entry)),
+            options=entry.options,
+        )
         found.append(Place(adapters()[entry.protocol], venue, is_users=True))
     return tuple(found)
+
+
+def left_out(chain: Chain, chain_id: int) -> list[tuple[Deployment, str]]:
+    """The address book's venues that are not looked at because nobody names them, and why."""
+    whys = [(known, registry.on_request(adapters()[known.protocol])) for known in _others(chain, chain_id)]
+    return [(known, why) for known, why in whys if why is not None]
 
 
 def refuse_doubles(chain: Chain) -> None:
@@ -87,12 +105,23 @@ def refuse_namesakes(chain: Chain, chain_id: int) -> None:
 def _of_book(chain: Chain, chain_id: int | None) -> list[Deployment]:
     """The address book's venues that can be read, without those that the user names too."""
     book = book_of(chain, chain_id)
-    own = [(entry.protocol, dict(entry.addresses)) for entry in chain.venues]
+    own = [_key_of(entry) for entry in chain.venues]
     return [
         known
         for known in (book.venues if book is not None else ())
-        if known.protocol in adapters() and (known.protocol, dict(known.addresses)) not in own
+        if known.protocol in adapters() and _key_of(known) not in own
     ]
+
+
+def _others(chain: Chain, chain_id: int | None) -> list[Deployment]:
+    """The address book's venues for which none of the user's stands."""
+    own_ids = [_id(chain, entry) for entry in chain.venues]
+    return [known for known in _of_book(chain, chain_id) if known.id_on(chain.name) not in own_ids]
+
+
+def _key_of(one: Deployment | VenueEntry) -> tuple[str, tuple[tuple[str, Address], ...]]:
+    """What makes two venues the same: the protocol and its addresses."""
+    return one.protocol, tuple(sorted(one.addresses.items()))
 
 
 def _id(chain: Chain, entry: VenueEntry) -> str:

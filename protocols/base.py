@@ -161,6 +161,7 @@ class Adapter(Protocol):
     # hold. Most have none; `registry.option_keys` tells.
     # And `instead_keys`: addresses that serve in place of all of `address_keys`; `optional_keys`: those
     # that a venue may have beside them. `registry.wanted_keys` and `registry.optional_keys` tell.
+    # And `on_request`: why the address book's venues of it are looked at only where the user names them.
 
     def open(self, reader: Reader, config: VenueConfig) -> Venue[Any]:
         """The venue at the reader's block, its addresses and version checked on chain.

@@ -46,6 +46,12 @@ def optional_keys(adapter: Adapter) -> tuple[str, ...]:
     return found
 
 
+def on_request(adapter: Adapter) -> str | None:
+    """Why the book's venues of this protocol are looked at only where they are named; mostly `None`."""
+    found: str | None = getattr(adapter, "on_request", None)
+    return found
+
+
 def option_keys(adapter: Adapter) -> Mapping[str, ListOf]:
     """Which lists a venue of this protocol may be given beside its addresses; mostly none."""
     found: Mapping[str, ListOf] = getattr(adapter, "option_keys", {})

@@ -128,7 +128,7 @@ def _pinned(rpc: Rpc, chain: Chain, spec: str) -> BlockRef:
 
 def _place(chain: Chain, block: BlockRef, config: Config, venue: str) -> Place:
     refuse_namesakes(chain, block.chain_id)
-    known = {place.id: place for place in places(chain, block.chain_id, config)}
+    known = {place.id: place for place in places(chain, block.chain_id, config, on_request=True)}
     if venue not in known:
         there = f"there are {', '.join(known)}" if known else "none is known there"
         raise ConfigError("--venue", f"no venue {venue[:120]!a}: {there}")

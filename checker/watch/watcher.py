@@ -26,6 +26,7 @@ from chain.rpc import Settings
 from checker import words
 from checker.bands import EXIT_CODE, worst
 from checker.config import Config
+from checker.surprises import left_unread
 from checker.watch import own
 from checker.watch.chain_watch import ChainWatch
 from checker.watch.health import Guard, trouble_of
@@ -116,8 +117,11 @@ class Watcher:
         if not any(sight.reading.venues or sight.unread for sight in sights):
             where = self.config.source or "configuration"
             raise ConfigError(where, "no venue is known on these chains, so nothing would be watched")
-        for watch in watches:
+        for watch, sight in zip(watches, sights, strict=True):
             self._decide(watch)
+            block = sight.reading.block
+            for line in left_unread(watch.chain, block.chain_id) if block is not None else ():
+                self.say("not watched", level=logging.WARNING, what=line)
 
     # For ever
 

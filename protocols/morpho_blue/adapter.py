@@ -186,6 +186,7 @@ class MorphoBlue:
     protocol = "morpho-blue"
     address_keys = (MORPHO,)
     option_keys: Mapping[str, ListOf] = MappingProxyType({MARKETS: ListOf.BYTES32})
+    on_request = "which markets it has is told by its events alone, of years"
     verified = (
         Verified(
             "genuine contracts",

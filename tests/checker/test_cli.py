@@ -11,12 +11,16 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pandas as pd
 import pytest
 from pyarrow import parquet
 
+from chain.abi import to_address
+from checker import venues
+from checker.config import load_config
 from checker.demo.world import NEWER, World
 from protocols.deployments import ChainBook, Deployment, Token
 from tests.checker.conftest import Run
@@ -147,7 +151,7 @@ def test_quiet_and_verbose(run: Run, config: Path) -> None:
 
 
 @pytest.fixture
-def known_chain(world: World, monkeypatch: pytest.MonkeyPatch) -> str:
+def known_book(world: World, monkeypatch: pytest.MonkeyPatch) -> ChainBook:
     """The local chain as if the address book knew it: its newer market, and its tokens."""
     market = world.markets[NEWER]
     book = ChainBook(
@@ -168,7 +172,50 @@ def known_chain(world: World, monkeypatch: pytest.MonkeyPatch) -> str:
         ),
     )
     monkeypatch.setattr("checker.venues.books", lambda: {31337: book})
+    return book
+
+
+@pytest.fixture
+def known_chain(known_book: ChainBook, world: World) -> str:
+    """The endpoint of a chain whose id the address book knows."""
+    assert known_book.chain_id == 31337
     return world.anvil.url
+
+
+def test_a_venue_that_is_looked_at_on_request_is_said_and_named_so(
+    run: Run, known_book: ChainBook, world: World, monkeypatch: pytest.MonkeyPatch, config: Path
+) -> None:
+    """Morpho Blue's markets are told by its events alone: left out unless named, and never in silence."""
+    morpho = to_address("0x" + "77" * 20)
+    wanted = Deployment("morpho-blue", "", {"morpho": morpho}, "test", 5, "test", "testnet.toml: venues[1]")
+    both = replace(known_book, venues=(*known_book.venues, wanted))
+    monkeypatch.setattr("checker.venues.books", lambda: {31337: both})
+    edge, rpc = world.wallets["edge"], f"--rpc=local={world.anvil.url}"
+    outcome = run("check", edge, rpc, "--json")
+    (account,) = outcome.json["wallets"][0]["accounts"]
+    assert account["venue"] == "local/aave-v3/core"
+    (said,) = [line for line in outcome.err.splitlines() if "morpho" in line]
+    assert said == (
+        "warning: local/morpho-blue was not looked at, since which markets it has is told by its events "
+        'alone, of years; to include it add [[venues]] with chain = "local", protocol = "morpho-blue", '
+        f'morpho = "{morpho}"'
+    )
+    config.write_text(
+        f'[chains.local]\nrpc = "{world.anvil.url}"\n[[venues]]\nchain = "local"\nprotocol = "morpho-blue"\n'
+        f'morpho = "{morpho}"\n'
+    )
+    chain = load_config(config).chains[0]
+    named = venues.places(chain, 31337, load_config(config))
+    assert [(one.id, one.is_users, one.config.start_block) for one in named] == [
+        ("local/aave-v3/core", False, None),
+        ("local/morpho-blue", True, 5),
+    ]
+    assert venues.left_out(chain, 31337) == []
+    # A scan searches events anyway.
+    outcome = run("scan", "--venue", "local/morpho-blue", rpc)
+    assert f"no contract at {morpho}" in outcome.err
+    monkeypatch.setattr("checker.venues.books", lambda: {31337: replace(known_book, venues=(wanted,))})
+    assert "local/morpho-blue was not looked at" in run("check", edge, rpc).complaint
 
 
 def test_without_any_file(run: Run, known_chain: str, world: World) -> None:
